@@ -1,1 +1,38 @@
-//! Ironbark.
+//! The vocabulary of Ironbark and everything durable.
+//!
+//! ```text
+//!   tenant ─ table ─ partition (day)          who owns rows, and where they lie
+//!     LogBatch ─► segment (Parquet)           rows given, rows stored
+//!     ManifestEdit ─► Manifest ─► Snapshot    which segments there are, seen at one moment
+//!     store, key                              objects, confined to a tenant
+//!     clock                                   the only door to time and randomness
+//! ```
+//!
+//! This crate knows neither the WAL nor SQL, and links nothing that does.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod clock;
+mod error;
+pub mod key;
+mod level;
+mod manifest;
+mod partition;
+mod row_id;
+mod schema;
+mod segment;
+mod snapshot;
+mod tenant;
+mod time;
+
+pub use clock::Ambient;
+pub use error::{Conflict, Error, ErrorKind, Result};
+pub use level::Level;
+pub use manifest::{AddSegments, FlushedRange, Manifest, ManifestEdit, RemovedSegment, WriterId};
+pub use partition::Partition;
+pub use row_id::{EPOCH_MAX, Epoch, RowId, RowIdRange, SEQUENCE_BITS, SEQUENCE_MAX};
+pub use schema::{LogSchema, SCHEMA_VERSION, column};
+pub use segment::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
+pub use snapshot::{BufferView, Snapshot, Tables};
+pub use tenant::{DEFAULT_TABLE, NAME_BYTES_MAX, TableName, TableRef, TenantId};
+pub use time::{DAY_NS, Day, TimeRange, Timestamp};
