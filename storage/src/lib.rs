@@ -24,6 +24,7 @@ mod segment;
 mod snapshot;
 mod tenant;
 mod time;
+mod token;
 
 pub use clock::Ambient;
 pub use error::{Conflict, Error, ErrorKind, Result};
@@ -36,3 +37,6 @@ pub use segment::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
 pub use snapshot::{BufferView, Snapshot, Tables};
 pub use tenant::{DEFAULT_TABLE, NAME_BYTES_MAX, TableName, TableRef, TenantId};
 pub use time::{DAY_NS, Day, TimeRange, Timestamp};
+pub use token::{
+    TOKENIZER_VERSION, Token, Tokens, is_token_byte, is_token_char, lower, lower_into, tokens, tokens_from,
+};
