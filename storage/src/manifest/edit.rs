@@ -28,8 +28,9 @@ pub struct AddSegments {
     pub segments: Vec<SegmentMeta>,
     /// The WAL rows that they hold, one entry for each day and epoch.
     pub flushed: Vec<FlushedRange>,
-    /// Epochs of which this writer's WAL holds nothing any more; the manifest forgets their ranges.
-    pub retired_epochs: Vec<Epoch>,
+    /// The oldest epoch of which this writer's WAL still holds rows: the manifest forgets what it knows of the
+    /// writer's earlier ones.
+    pub epoch_floor: Epoch,
 }
 
 /// A change of a table, committed whole or not at all.

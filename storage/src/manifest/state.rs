@@ -22,13 +22,22 @@ pub struct RemovedSegment {
     pub removed_at: Timestamp,
 }
 
+/// How far an epoch's rows of a partition are in segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FlushedTo {
+    /// The last of them.
+    pub(super) last: RowId,
+    /// Whose epoch it is.
+    pub(super) writer: WriterId,
+}
+
 /// The state of a table as of one commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     pub(super) table: TableRef,
     pub(super) version: u64,
     pub(super) segments: BTreeMap<SegmentId, Arc<SegmentMeta>>,
-    pub(super) flushed: BTreeMap<(Day, Epoch), RowId>,
+    pub(super) flushed: BTreeMap<(Day, Epoch), FlushedTo>,
     pub(super) writers: BTreeMap<WriterId, Epoch>,
     pub(super) removed: BTreeMap<SegmentId, RemovedSegment>,
 }
@@ -74,7 +83,7 @@ impl Manifest {
     /// Whether segments hold (or held) this row of a partition: then no buffer may show it and no replay may
     /// bring it back.
     pub fn is_flushed(&self, day: Day, row: RowId) -> bool {
-        self.flushed.get(&(day, row.epoch())).is_some_and(|last| row <= *last)
+        self.flushed.get(&(day, row.epoch())).is_some_and(|to| row <= to.last)
     }
 
     /// The manifest after an edit, as commit `version() + 1` made at `at`, or why the edit does not apply.
@@ -117,9 +126,10 @@ impl Manifest {
                 let (day, first_row_id) = (flushed.day.to_string(), flushed.range.first.get());
                 return Err(self.refuse(Conflict::RowsCommitted { day, first_row_id }));
             }
-            self.flushed.insert((flushed.day, flushed.range.first.epoch()), flushed.range.last);
+            let to = FlushedTo { last: flushed.range.last, writer: add.writer };
+            self.flushed.insert((flushed.day, flushed.range.first.epoch()), to);
         }
-        self.flushed.retain(|(_, epoch), _| !add.retired_epochs.contains(epoch));
+        self.flushed.retain(|(_, epoch), to| to.writer != add.writer || *epoch >= add.epoch_floor);
         self.add(&add.segments)
     }
 
