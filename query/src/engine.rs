@@ -1,0 +1,53 @@
+//! What all sessions share: settings, memory, functions, and the door to the tables.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use ironbark_storage::{Ambient, Tables, TenantId};
+use object_store::ObjectStore;
+
+use crate::config::QueryConfig;
+use crate::error::Result;
+use crate::session::{Session, base};
+
+/// Runs queries. One for a process.
+pub struct QueryEngine {
+    pub(crate) config: QueryConfig,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) tables: Arc<dyn Tables>,
+    pub(crate) ambient: Ambient,
+    pub(crate) base: SessionState,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+}
+
+impl QueryEngine {
+    /// Fails if a setting is wrong or the spill directory cannot be had.
+    pub fn new(
+        config: QueryConfig,
+        store: Arc<dyn ObjectStore>,
+        tables: Arc<dyn Tables>,
+        ambient: Ambient,
+    ) -> Result<Arc<Self>> {
+        let runtime = base::runtime(&config)?;
+        let base = base::state(&config, &runtime);
+        Ok(Arc::new(Self { config, store, tables, ambient, base, runtime }))
+    }
+
+    /// A session of a tenant: it sees this tenant's tables and nothing else.
+    pub fn session(self: &Arc<Self>, tenant: &TenantId) -> Session {
+        Session::new(Arc::clone(self), tenant.clone())
+    }
+
+    /// Memory that running queries hold now, in bytes.
+    pub fn memory_reserved_bytes(&self) -> usize {
+        self.runtime.memory_pool.reserved()
+    }
+}
+
+impl fmt::Debug for QueryEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryEngine").field("config", &self.config).finish_non_exhaustive()
+    }
+}

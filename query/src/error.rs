@@ -1,0 +1,218 @@
+//! The one error type of the query crate, and what its caller must do about each error.
+//!
+//! Messages name what was wrong, where in the text, and what to do. DataFusion's errors are sorted here, once, into
+//! the request's faults, limits and our own faults; nothing else looks inside of them.
+
+use std::fmt;
+
+use datafusion::error::DataFusionError;
+
+/// What the caller of a failed query must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The query's text or parameters are wrong: change them.
+    Request,
+    /// The statement is not allowed here, whatever its text: do something else.
+    Refused,
+    /// What was named does not exist.
+    NotFound,
+    /// What was to be created exists already.
+    Exists,
+    /// The query took longer than its time limit: narrow it or raise the limit.
+    Deadline,
+    /// The query needed more memory, disk or rows than its limits allow: narrow it or raise them.
+    Exhausted,
+    /// The stored data is at fault, or the object store: see the storage error's own kind.
+    Storage(ironbark_storage::ErrorKind),
+    /// This process is at fault: give up and report it.
+    Fatal,
+}
+
+/// A place in a query's text, both counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The character within the line.
+    pub column: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// A limit of a query that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The time, in milliseconds.
+    TimeMs(u64),
+    /// The rows of the result.
+    Rows(u64),
+    /// The size of the text, in bytes.
+    SqlBytes(usize),
+    /// The number of parameters, or of things in one list.
+    Items(usize),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimeMs(ms) => write!(
+                f,
+                "the query ran longer than its time limit of {} s; narrow it (a shorter time range, fewer columns) \
+                 or raise query.timeout_ms",
+                ms / 1_000
+            ),
+            Self::Rows(rows) => write!(
+                f,
+                "the result has more than {rows} rows, the limit of a query; add a LIMIT or raise query.rows_max"
+            ),
+            Self::SqlBytes(bytes) => {
+                write!(
+                    f,
+                    "the statement is longer than {bytes} bytes; pass long lists as parameters or split it"
+                )
+            }
+            Self::Items(items) => {
+                write!(f, "the statement has more than {items} items in one list; split it")
+            }
+        }
+    }
+}
+
+/// An error of the query crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is not SQL.
+    #[error("SQL syntax error{}: {reason}", at(*.place))]
+    Syntax {
+        /// What was expected and found.
+        reason: String,
+        /// Where.
+        place: Option<Place>,
+    },
+    /// The text is SQL, but does not fit the tables, columns or functions that there are.
+    #[error("{reason}{}{}", in_brackets(*.place), hint(.suggestion.as_deref()))]
+    Plan {
+        /// What does not fit.
+        reason: String,
+        /// Where.
+        place: Option<Place>,
+        /// What was probably meant.
+        suggestion: Option<String>,
+    },
+    /// The statement is of a sort that is not allowed.
+    #[error("{statement} is not allowed here; {allowed}")]
+    Refused {
+        /// The sort of statement, as in `COPY`.
+        statement: String,
+        /// What may be done instead.
+        allowed: &'static str,
+    },
+    /// The parameters do not fit the statement.
+    #[error("parameters: {reason}")]
+    Parameters {
+        /// What does not fit.
+        reason: String,
+    },
+    /// A search is wrong; the message points at the column.
+    #[error("search: {reason}")]
+    Search {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A cursor is damaged, or of another query.
+    #[error("cursor: {reason}; start again without one")]
+    Cursor {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A limit was reached.
+    #[error("{0}")]
+    Limit(Limit),
+    /// The memory or the disk space of all queries together was used up.
+    #[error("the query ran out of memory: {reason}; narrow it or raise query.memory_bytes")]
+    Memory {
+        /// Which operator wanted how much.
+        reason: String,
+    },
+    /// A setting of the query engine is wrong.
+    #[error("invalid setting query.{name}: {reason}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The query failed while it ran, because of the values that it met.
+    #[error("{reason}")]
+    Run {
+        /// What failed.
+        reason: String,
+    },
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] ironbark_storage::Error),
+    /// A defect of ours, or of DataFusion.
+    #[error("internal error: {reason}; please report it with the query")]
+    Internal {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// The result of a query operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn at(place: Option<Place>) -> String {
+    place.map(|place| format!(" at {place}")).unwrap_or_default()
+}
+
+fn in_brackets(place: Option<Place>) -> String {
+    place.map(|place| format!(" ({place})")).unwrap_or_default()
+}
+
+fn hint(suggestion: Option<&str>) -> String {
+    suggestion.map(|text| format!("; did you mean {text}?")).unwrap_or_default()
+}
+
+impl Error {
+    /// What the caller must do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Syntax { .. }
+            | Self::Plan { .. }
+            | Self::Parameters { .. }
+            | Self::Search { .. }
+            | Self::Cursor { .. }
+            | Self::Setting { .. }
+            | Self::Run { .. }
+            | Self::Limit(Limit::SqlBytes(_) | Limit::Items(_)) => ErrorKind::Request,
+            Self::Refused { .. } => ErrorKind::Refused,
+            Self::Limit(Limit::TimeMs(_)) => ErrorKind::Deadline,
+            Self::Limit(Limit::Rows(_)) | Self::Memory { .. } => ErrorKind::Exhausted,
+            Self::Storage(ironbark_storage::Error::TableNotFound { .. }) => ErrorKind::NotFound,
+            Self::Storage(ironbark_storage::Error::TableExists { .. }) => ErrorKind::Exists,
+            Self::Storage(ironbark_storage::Error::InvalidName { .. }) => ErrorKind::Request,
+            Self::Storage(error) => ErrorKind::Storage(error.kind()),
+            Self::Internal { .. } => ErrorKind::Fatal,
+        }
+    }
+
+    /// Where in the query's text it is, if that is known.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Syntax { place, .. } | Self::Plan { place, .. } => *place,
+            _ => None,
+        }
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        Self::Internal { reason: error.strip_backtrace() }
+    }
+}

@@ -1,0 +1,104 @@
+//! The result of a query as it runs.
+//!
+//! ```text
+//!   DataFusion's stream ──► task of its own ──► queue of QUEUE_BATCHES_MAX ──► QueryStream ──► protocol
+//!                           wire types            (back-pressure)              time and row limit
+//! ```
+//!
+//! The query runs in a task of its own, so that a long computation never holds up the connection that asked for it.
+//! Dropping the stream aborts the task at its next yield; DataFusion's operators yield after a bounded number of
+//! batches, and scans at every request.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+
+use crate::boundary;
+use crate::config::Limits;
+use crate::error::{Error, Limit, Result};
+
+/// Batches that wait for the receiver.
+const QUEUE_BATCHES_MAX: usize = 2;
+
+/// The batches of a result. Dropping it stops the query.
+#[derive(Debug)]
+pub struct QueryStream {
+    schema: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch>>,
+    deadline: Pin<Box<Sleep>>,
+    limits: Limits,
+    rows: u64,
+    done: bool,
+    _task: SpawnedTask<()>,
+}
+
+impl QueryStream {
+    /// Runs `source`, whose batches are cast to the wire types on the way.
+    pub(crate) fn spawn(mut source: SendableRecordBatchStream, limits: Limits) -> Self {
+        let schema = boundary::wire_schema(&source.schema());
+        let (sender, batches) = mpsc::channel(QUEUE_BATCHES_MAX);
+        let wire = SchemaRef::clone(&schema);
+        let task = SpawnedTask::spawn(async move {
+            while let Some(batch) = source.next().await {
+                let batch = batch.map_err(Error::from).and_then(|batch| boundary::to_wire(&batch, &wire));
+                let failed = batch.is_err();
+                if sender.send(batch).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        let deadline = Box::pin(tokio::time::sleep(limits.timeout));
+        Self { schema, batches, deadline, limits, rows: 0, done: false, _task: task }
+    }
+
+    /// A result that is there already.
+    pub(crate) fn ready(schema: SchemaRef, batches: Vec<RecordBatch>, limits: Limits) -> Result<Self> {
+        let source = datafusion::physical_plan::memory::MemoryStream::try_new(batches, schema, None)?;
+        Ok(Self::spawn(Box::pin(source), limits))
+    }
+
+    /// The columns: no view, dictionary or large types.
+    pub fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
+    }
+
+    fn check(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows = self.rows.saturating_add(batch.num_rows() as u64);
+        if self.rows > self.limits.rows_max {
+            return Err(Error::Limit(Limit::Rows(self.limits.rows_max)));
+        }
+        Ok(())
+    }
+}
+
+impl Stream for QueryStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let item = match self.batches.poll_recv(cx) {
+            Poll::Ready(Some(Ok(batch))) => match self.check(&batch) {
+                Ok(()) => return Poll::Ready(Some(Ok(batch))),
+                Err(error) => Some(Err(error)),
+            },
+            Poll::Ready(last) => last,
+            Poll::Pending => {
+                std::task::ready!(self.deadline.as_mut().poll(cx));
+                let ms = u64::try_from(self.limits.timeout.as_millis()).unwrap_or(u64::MAX);
+                Some(Err(Error::Limit(Limit::TimeMs(ms))))
+            }
+        };
+        self.done = true;
+        self.batches.close();
+        Poll::Ready(item)
+    }
+}
