@@ -1,0 +1,1 @@
+//! The disk double that forgets what was not synced.
