@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod batch;
 pub mod clock;
 mod error;
 pub mod key;
@@ -26,6 +27,10 @@ mod tenant;
 mod time;
 mod token;
 
+pub use batch::{
+    BATCH_BYTES_MAX, FIELD_BYTES_MAX, LogBatch, LogBatchBuilder, MESSAGE_BYTES_MAX, RowError, RowRef,
+    TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_PER_ROW_MAX, TagKind, TagSet, TimeWindow,
+};
 pub use clock::Ambient;
 pub use error::{Conflict, Error, ErrorKind, Result};
 pub use level::Level;

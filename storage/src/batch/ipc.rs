@@ -1,0 +1,90 @@
+//! A batch as bytes, for the WAL.
+//!
+//! ```text
+//! byte 0      1 .. 4             5 .. 8                  9 ..
+//! version=1   CRC32C of 5..end   length of the stream    zstd (level 1) of an Arrow IPC stream of one batch
+//! ```
+//!
+//! Numbers are little-endian. Compression pays: log text shrinks five- to tenfold at some 500 MB/s a core, and what
+//! is appended is written and synced before every acknowledgement. The checksum makes damage an error here, before
+//! the decoders of other libraries see a byte of it.
+
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::writer::StreamWriter;
+use bytes::Bytes;
+
+use super::{BATCH_BYTES_MAX, LogBatch};
+use crate::{Error, Result, Timestamp};
+
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 9;
+const ZSTD_LEVEL: i32 = 1;
+/// Offsets, validity bits and messages come on top of the text.
+const STREAM_BYTES_MAX: usize = BATCH_BYTES_MAX + (1 << 30);
+/// What errors call the payload; the WAL adds file and offset of the record.
+const OBJECT: &str = "batch in the WAL";
+
+impl LogBatch {
+    /// The rows as bytes; see the module for the layout.
+    pub fn to_ipc(&self) -> Result<Bytes> {
+        let mut writer = StreamWriter::try_new(Vec::new(), &self.rows().schema())?;
+        writer.write(self.rows())?;
+        writer.finish()?;
+        let stream = writer.into_inner()?;
+        let too_long = || Error::Limit {
+            what: "a batch of rows",
+            limit: u64::try_from(STREAM_BYTES_MAX).unwrap_or(u64::MAX),
+            unit: "bytes",
+            advice: "send fewer rows at once",
+        };
+        if stream.len() > STREAM_BYTES_MAX {
+            return Err(too_long());
+        }
+        let stream_bytes = u32::try_from(stream.len()).map_err(|_| too_long())?;
+        let packed = zstd::bulk::compress(&stream, ZSTD_LEVEL)
+            .map_err(|source| Error::Io { path: OBJECT.to_owned(), source })?;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&stream_bytes.to_le_bytes()), &packed);
+        let mut out = Vec::with_capacity(HEADER_BYTES + packed.len());
+        out.push(VERSION);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out.extend_from_slice(&stream_bytes.to_le_bytes());
+        out.extend_from_slice(&packed);
+        Ok(Bytes::from(out))
+    }
+
+    /// The rows from bytes of [`LogBatch::to_ipc`]. Damaged bytes are [`Error::Corrupt`], those of a newer version
+    /// [`Error::TooNew`].
+    pub fn from_ipc(bytes: &Bytes, arrival: Timestamp) -> Result<Self> {
+        let Some((&[version, c0, c1, c2, c3], checked)) = bytes.split_first_chunk::<5>() else {
+            return Err(corrupt(0, format!("{} bytes are too few for a header", bytes.len())));
+        };
+        if version != VERSION {
+            let (found, supported) = (u32::from(version), u32::from(VERSION));
+            return Err(Error::TooNew { object: OBJECT.to_owned(), found, supported });
+        }
+        let (expected, found) = (u32::from_le_bytes([c0, c1, c2, c3]), crc32c::crc32c(checked));
+        if expected != found {
+            return Err(corrupt(1, format!("checksum {found:08x}, expected {expected:08x}")));
+        }
+        let Some((length, packed)) = checked.split_first_chunk::<4>() else {
+            return Err(corrupt(5, "no length".to_owned()));
+        };
+        let stream_bytes = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        if stream_bytes > STREAM_BYTES_MAX {
+            return Err(corrupt(5, format!("length {stream_bytes} is over {STREAM_BYTES_MAX}")));
+        }
+        let stream = zstd::bulk::decompress(packed, stream_bytes)
+            .map_err(|error| corrupt(HEADER_BYTES, error.to_string()))?;
+        let mut buffer = Buffer::from(stream);
+        let rows = StreamDecoder::new()
+            .decode(&mut buffer)
+            .map_err(|error| corrupt(HEADER_BYTES, error.to_string()))?
+            .ok_or_else(|| corrupt(HEADER_BYTES, "the stream holds no batch".to_owned()))?;
+        Self::try_new(rows, arrival)
+    }
+}
+
+fn corrupt(offset: usize, reason: String) -> Error {
+    Error::Corrupt { object: OBJECT.to_owned(), offset: u64::try_from(offset).unwrap_or(u64::MAX), reason }
+}
