@@ -68,6 +68,8 @@ pub struct SegmentMeta {
     pub bytes: u64,
     /// Length in bytes of the object's end that one request must bring: page index, index head and footer.
     pub tail_bytes: u64,
+    /// CRC32C of those bytes: the decoder of Parquet's footer never sees damaged ones.
+    pub tail_crc32c: u32,
     /// First and last timestamp of its rows.
     pub time: TimeRange,
     /// Smallest and largest row id of its rows.
