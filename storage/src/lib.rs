@@ -38,7 +38,11 @@ pub use manifest::{AddSegments, FlushedRange, Manifest, ManifestEdit, RemovedSeg
 pub use partition::Partition;
 pub use row_id::{EPOCH_MAX, Epoch, RowId, RowIdRange, SEQUENCE_BITS, SEQUENCE_MAX};
 pub use schema::{LogSchema, SCHEMA_VERSION, column};
-pub use segment::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
+pub use segment::{
+    EncodedSegment, IndexMeta, PUT_WHOLE_BYTES_MAX, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, RowFingerprint,
+    SEGMENT_FORMAT_VERSION, SegmentColumns, SegmentId, SegmentMeta, SegmentOptions, SegmentReader,
+    SegmentWriter, SourceLevelCount, encode_segment, put_segment, read_segment, read_tail,
+};
 pub use snapshot::{BufferView, Snapshot, Tables};
 pub use tenant::{DEFAULT_TABLE, NAME_BYTES_MAX, TableName, TableRef, TenantId};
 pub use time::{DAY_NS, Day, TimeRange, Timestamp};

@@ -91,7 +91,7 @@ pub struct Tokens<'t> {
     at: usize,
 }
 
-impl<'t> Tokens<'t> {
+impl Tokens<'_> {
     /// The first position from `at` on whose character is (`wanted`) or is not of a token; else the end.
     fn seek(&self, mut at: usize, wanted: bool) -> usize {
         let bytes = self.text.as_bytes();

@@ -1,5 +1,36 @@
 //! Segments: immutable Parquet files, each the rows of one partition.
+//!
+//! ```text
+//!                 rows, any order
+//!                        │ sorted by (timestamp, _row_id), cut
+//!         ┌──────────────┼──────────────┐
+//!     row group 0    row group 1    row group 2        262,144 rows each, one slice of time after the other;
+//!         └──────────────┼──────────────┘              inside sorted by (source, timestamp, _row_id)
+//!                  [token index]                       its place: no segment has one yet
+//!                   page index ┐
+//!                     footer   ┘ the tail: one request brings it
+//! ```
+//!
+//! The bytes are specified in `docs/FORMAT.md`. A segment is written once, whole, and never changed.
 
+mod checksums;
+mod counts;
+mod fingerprint;
+mod format;
 mod meta;
+mod put;
+mod reader;
+mod slices;
+mod tail;
+mod writer;
 
+#[cfg(test)]
+mod tests;
+
+pub use fingerprint::RowFingerprint;
+pub use format::{ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, SEGMENT_FORMAT_VERSION};
 pub use meta::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
+pub use put::{PUT_WHOLE_BYTES_MAX, put_segment};
+pub use reader::{SegmentColumns, SegmentReader, read_segment};
+pub use tail::read_tail;
+pub use writer::{EncodedSegment, SegmentOptions, SegmentWriter, encode_segment};

@@ -1,0 +1,186 @@
+//! Reads rows of a segment back, row group by row group.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::DecodeResult;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
+use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
+use parquet::errors::ParquetError;
+
+use super::SegmentMeta;
+use super::checksums::{ChunkChecksums, chunk_ranges};
+use super::format::LEAVES;
+use super::tail::{read_tail, row_group_time};
+use crate::{Error, LogSchema, Partition, Result, TableRef, TimeRange, column, key};
+
+/// Rows of a batch that is read.
+const BATCH_ROWS: usize = 8_192;
+
+/// Which columns to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentColumns {
+    /// All, as [`LogSchema::stored`].
+    All,
+    /// `timestamp` and `_row_id`: what decides a row's place in time.
+    Order,
+}
+
+/// A segment whose tail was read and checked.
+#[derive(Clone, Debug)]
+pub struct SegmentReader {
+    store: Arc<dyn ObjectStore>,
+    key: Path,
+    meta: Arc<SegmentMeta>,
+    parquet: ArrowReaderMetadata,
+    checksums: ChunkChecksums,
+}
+
+impl SegmentReader {
+    /// Reads the tail. Fails as [`read_tail`] does.
+    pub async fn open(store: Arc<dyn ObjectStore>, table: &TableRef, meta: Arc<SegmentMeta>) -> Result<Self> {
+        let key = key::segment(&Partition { table: table.clone(), day: meta.day }, meta.id);
+        let metadata = read_tail(store.as_ref(), &key, &meta).await?;
+        let corrupt = |reason: &str| Error::Corrupt {
+            object: key.to_string(),
+            offset: meta.bytes.saturating_sub(meta.tail_bytes),
+            reason: reason.to_owned(),
+        };
+        let checksums = ChunkChecksums::from_metadata(&metadata)
+            .ok_or_else(|| corrupt("the footer has not one checksum for each column chunk"))?;
+        let parquet = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::default())
+            .map_err(|source| Error::Parquet { object: key.to_string(), source })?;
+        if parquet.schema().fields() != LogSchema::stored().fields() {
+            return Err(corrupt("the columns are not those of stored rows"));
+        }
+        Ok(Self { store, key, meta, parquet, checksums })
+    }
+
+    /// Its entry in the manifest.
+    pub fn meta(&self) -> &Arc<SegmentMeta> {
+        &self.meta
+    }
+
+    /// How many row groups it has.
+    pub fn row_groups(&self) -> usize {
+        self.parquet.metadata().num_row_groups()
+    }
+
+    /// First and last timestamp of a row group.
+    pub fn row_group_time(&self, row_group: usize) -> Option<TimeRange> {
+        row_group_time(self.parquet.metadata(), row_group)
+    }
+
+    /// Reads a row group, or those of its rows that are selected, in the order of the file. Fails with
+    /// [`Error::Corrupt`] at the row group's offset where its bytes are damaged or rows are missing.
+    pub async fn read(
+        &self,
+        row_group: usize,
+        columns: SegmentColumns,
+        selection: Option<RowSelection>,
+    ) -> Result<Vec<RecordBatch>> {
+        let group = self.parquet.metadata().row_groups().get(row_group);
+        let Some(group) = group else { return Err(self.corrupt(row_group, "no such row group")) };
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        let expected = selection.as_ref().map_or(rows, RowSelection::row_count);
+        let failed = |error: ParquetError| self.corrupt(row_group, &error.to_string());
+        let projection = self.projection(columns);
+        let (ranges, bytes) = self.fetch(row_group, &projection).await?;
+        let mut builder = ParquetPushDecoderBuilder::new_with_metadata(self.parquet.clone())
+            .with_row_groups(vec![row_group])
+            .with_batch_size(BATCH_ROWS)
+            .with_projection(projection);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        let mut decoder = builder.build().map_err(failed)?;
+        decoder.push_ranges(ranges, bytes).map_err(failed)?;
+        let mut batches = Vec::new();
+        while let DecodeResult::Data(batch) = decoder.try_decode().map_err(failed)? {
+            batches.push(batch);
+        }
+        let found: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if found != expected {
+            return Err(self.corrupt(row_group, &format!("{found} rows, expected {expected}")));
+        }
+        Ok(batches)
+    }
+
+    /// Brings the column chunks and compares their checksums.
+    async fn fetch(
+        &self,
+        row_group: usize,
+        projection: &ProjectionMask,
+    ) -> Result<(Vec<Range<u64>>, Vec<Bytes>)> {
+        let group = self.parquet.metadata().row_groups().get(row_group);
+        let chunks = group.and_then(chunk_ranges).unwrap_or_default();
+        let chunks = chunks.into_iter().enumerate().filter(|(leaf, _)| projection.leaf_included(*leaf));
+        let (leaves, ranges): (Vec<_>, Vec<_>) = chunks.unzip();
+        let bytes = self
+            .store
+            .get_ranges(&self.key, &ranges)
+            .await
+            .map_err(|source| Error::Store { key: self.key.to_string(), source })?;
+        for ((leaf, range), chunk) in leaves.iter().zip(&ranges).zip(&bytes) {
+            if !self.checksums.matches(row_group, *leaf, chunk) {
+                let name = LEAVES.get(*leaf).map_or_else(String::new, |path| path.join("."));
+                let reason = format!("wrong checksum of column {name} in row group {row_group}");
+                return Err(Error::Corrupt { object: self.key.to_string(), offset: range.start, reason });
+            }
+        }
+        Ok((ranges, bytes))
+    }
+
+    fn projection(&self, columns: SegmentColumns) -> ProjectionMask {
+        match columns {
+            SegmentColumns::All => ProjectionMask::all(),
+            SegmentColumns::Order => {
+                ProjectionMask::columns(self.parquet.parquet_schema(), [column::TIMESTAMP, column::ROW_ID])
+            }
+        }
+    }
+
+    fn corrupt(&self, row_group: usize, reason: &str) -> Error {
+        let group = self.parquet.metadata().row_groups().get(row_group);
+        let chunk = group.and_then(|group| group.columns().first());
+        let offset = chunk.map(|chunk| chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset()));
+        let offset = offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or(0);
+        Error::Corrupt {
+            object: self.key.to_string(),
+            offset,
+            reason: format!("row group {row_group}: {reason}"),
+        }
+    }
+}
+
+/// Reads all rows back, row group by row group, as [`LogSchema::stored`]. Holds one row group at a time. Fails as
+/// [`SegmentReader::read`] does.
+pub fn read_segment(
+    store: Arc<dyn ObjectStore>,
+    table: &TableRef,
+    meta: &SegmentMeta,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let (table, meta) = (table.clone(), Arc::new(meta.clone()));
+    let open = async move { SegmentReader::open(store, &table, meta).await.map(read_all) };
+    stream::once(open).try_flatten().boxed()
+}
+
+fn read_all(reader: SegmentReader) -> BoxStream<'static, Result<RecordBatch>> {
+    let state = (reader, 0usize, VecDeque::new());
+    let step = |(reader, mut at, mut batches): (SegmentReader, usize, VecDeque<RecordBatch>)| async move {
+        while batches.is_empty() && at < reader.row_groups() {
+            batches = reader.read(at, SegmentColumns::All, None).await?.into();
+            at += 1;
+        }
+        let batch = batches.pop_front();
+        Ok::<_, Error>(batch.map(|batch| (batch, (reader, at, batches))))
+    };
+    stream::try_unfold(state, step).boxed()
+}

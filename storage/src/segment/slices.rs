@@ -1,0 +1,162 @@
+//! Orders rows and cuts them into row groups.
+//!
+//! ```text
+//!  batches ─► entries sorted by (timestamp, _row_id) ─► cut ─► each slice ordered by source, stably
+//! ```
+//!
+//! Rows are not moved here: an entry names a row by batch and place.
+
+use std::collections::HashMap;
+
+use arrow::array::{
+    Array, AsArray, Int64Array, MapArray, RecordBatch, StringArray, TimestampNanosecondArray,
+};
+use arrow::datatypes::{Int64Type, TimestampNanosecondType};
+
+use super::format::ROW_GROUP_BYTES_MAX;
+use crate::{Error, LogSchema, Result, column};
+
+/// The columns of a batch that decide where its rows go.
+pub(super) struct Columns<'a> {
+    times: &'a TimestampNanosecondArray,
+    sources: &'a StringArray,
+    levels: &'a StringArray,
+    messages: &'a StringArray,
+    tags: &'a MapArray,
+    tag_keys: &'a StringArray,
+    tag_values: &'a StringArray,
+    pub(super) ids: &'a Int64Array,
+}
+
+impl<'a> Columns<'a> {
+    /// Fails unless the batch is of [`LogSchema::stored`].
+    pub(super) fn of(batch: &'a RecordBatch) -> Result<Self> {
+        if batch.schema().fields() != LogSchema::stored().fields() {
+            return Err(invalid("*", "the columns are not those of stored rows"));
+        }
+        let find = |name: &'static str| batch.column_by_name(name).ok_or_else(|| invalid(name, "is missing"));
+        let wrong = |name| move || invalid(name, "is of another type");
+        let text = |name: &'static str| find(name)?.as_string_opt::<i32>().ok_or_else(wrong(name));
+        let tags = find(column::TAGS)?.as_map_opt().ok_or_else(wrong(column::TAGS))?;
+        Ok(Self {
+            times: find(column::TIMESTAMP)?
+                .as_primitive_opt::<TimestampNanosecondType>()
+                .ok_or_else(wrong(column::TIMESTAMP))?,
+            sources: text(column::SOURCE)?,
+            levels: text(column::LEVEL)?,
+            messages: text(column::MESSAGE)?,
+            tags,
+            tag_keys: tags.keys().as_string_opt().ok_or_else(wrong(column::TAGS))?,
+            tag_values: tags.values().as_string_opt().ok_or_else(wrong(column::TAGS))?,
+            ids: find(column::ROW_ID)?.as_primitive_opt::<Int64Type>().ok_or_else(wrong(column::ROW_ID))?,
+        })
+    }
+
+    fn source(&self, row: usize) -> Option<&'a str> {
+        (!self.sources.is_null(row)).then(|| self.sources.value(row))
+    }
+
+    fn level(&self, row: usize) -> Option<&'a str> {
+        (!self.levels.is_null(row)).then(|| self.levels.value(row))
+    }
+
+    /// Bytes of the texts of a row that have no small limit.
+    fn text_bytes(&self, row: usize) -> usize {
+        let span = |offsets: &[i32], from: usize, to: usize| {
+            let at =
+                |at: usize| offsets.get(at).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
+            (at(from), at(to))
+        };
+        let length = |(from, to): (usize, usize)| to.saturating_sub(from);
+        let (from, to) = span(self.tags.value_offsets(), row, row + 1);
+        length(span(self.messages.value_offsets(), row, row + 1))
+            + length(span(self.tag_keys.value_offsets(), from, to))
+            + length(span(self.tag_values.value_offsets(), from, to))
+    }
+}
+
+/// A row: its place in the order of time, and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) time: i64,
+    pub(super) id: i64,
+    batch: u32,
+    row: u32,
+}
+
+impl Entry {
+    fn place(self) -> (usize, usize) {
+        (usize::try_from(self.batch).unwrap_or(usize::MAX), usize::try_from(self.row).unwrap_or(usize::MAX))
+    }
+}
+
+/// All rows of the batches in order of (timestamp, row id).
+pub(super) fn entries(columns: &[Columns<'_>]) -> Vec<Entry> {
+    let rows = columns.iter().map(|batch| batch.ids.len()).sum();
+    let mut entries = Vec::with_capacity(rows);
+    for (batch, columns) in (0u32..).zip(columns) {
+        let keys = columns.times.values().iter().zip(columns.ids.values());
+        entries.extend((0u32..).zip(keys).map(|(row, (time, id))| Entry {
+            time: *time,
+            id: *id,
+            batch,
+            row,
+        }));
+    }
+    entries.sort_unstable_by_key(|entry| (entry.time, entry.id));
+    entries
+}
+
+/// How many of the first entries make the next row group.
+pub(super) fn cut(entries: &[Entry], columns: &[Columns<'_>], rows_max: usize) -> usize {
+    let mut bytes = 0;
+    for (at, entry) in entries.iter().enumerate().take(rows_max) {
+        let (batch, row) = entry.place();
+        bytes += columns.get(batch).map_or(0, |columns| columns.text_bytes(row));
+        if bytes > ROW_GROUP_BYTES_MAX && at > 0 {
+            return at;
+        }
+    }
+    entries.len().min(rows_max)
+}
+
+/// A row group's rows in the order of the file, and how many there are of each source and level.
+pub(super) struct Slice<'a> {
+    pub(super) places: Vec<(usize, usize)>,
+    pub(super) counts: HashMap<(Option<&'a str>, Option<&'a str>), u64>,
+}
+
+struct SourceRows<'a> {
+    source: Option<&'a str>,
+    places: Vec<(usize, usize)>,
+}
+
+/// Orders a slice by source. Entries come in order of (timestamp, row id), which is kept within a source.
+pub(super) fn by_source<'a>(entries: &[Entry], columns: &[Columns<'a>]) -> Slice<'a> {
+    let mut numbers: HashMap<Option<&'a str>, usize> = HashMap::new();
+    let mut sources: Vec<SourceRows<'a>> = Vec::new();
+    let mut counts = HashMap::new();
+    for entry in entries {
+        let (batch, row) = entry.place();
+        let Some(columns) = columns.get(batch) else { continue };
+        let source = columns.source(row);
+        let number = *numbers.entry(source).or_insert_with(|| {
+            sources.push(SourceRows { source, places: Vec::new() });
+            sources.len() - 1
+        });
+        if let Some(rows) = sources.get_mut(number) {
+            rows.places.push((batch, row));
+        }
+        *counts.entry((source, columns.level(row))).or_insert(0) += 1;
+    }
+    sources.sort_unstable_by_key(|rows| rows.source);
+    let mut places = Vec::with_capacity(entries.len());
+    for rows in sources {
+        places.extend(rows.places);
+    }
+    Slice { places, counts }
+}
+
+fn invalid(column: &str, reason: &str) -> Error {
+    Error::InvalidBatch { column: column.to_owned(), reason: reason.to_owned() }
+}

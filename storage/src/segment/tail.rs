@@ -1,0 +1,124 @@
+//! The tail of a segment: page index and footer, brought by one request and checked before it is decoded.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore};
+use parquet::DecodeResult;
+use parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, RowGroupMetaData,
+};
+use parquet::file::statistics::Statistics;
+
+use super::SegmentMeta;
+use super::format::{
+    KEY_FORMAT_VERSION, KEY_SCHEMA_VERSION, KEY_SEGMENT, LEAVES, SEGMENT_FORMAT_VERSION, leaf, metadata_value,
+};
+use crate::{Error, Result, SCHEMA_VERSION, TimeRange, Timestamp, column};
+
+/// Longest tail that is read.
+const TAIL_BYTES_MAX: u64 = 256 << 20;
+
+/// Parquet metadata (footer and page index) by one request for the last `meta.tail_bytes`.
+///
+/// Fails with [`Error::Corrupt`] where object and manifest do not agree, [`Error::TooNew`] for a segment of a newer
+/// version, [`Error::Store`] where the store fails.
+pub async fn read_tail(
+    store: &dyn ObjectStore,
+    key: &Path,
+    meta: &SegmentMeta,
+) -> Result<Arc<ParquetMetaData>> {
+    if meta.format_version > SEGMENT_FORMAT_VERSION {
+        return Err(too_new(key, meta.format_version));
+    }
+    let Some(start) = meta.bytes.checked_sub(meta.tail_bytes).filter(|_| meta.tail_bytes <= TAIL_BYTES_MAX)
+    else {
+        let reason = format!("a tail of {} bytes cannot be in {} bytes", meta.tail_bytes, meta.bytes);
+        return Err(Error::Corrupt { object: key.to_string(), offset: 0, reason });
+    };
+    let failed = |source| Error::Store { key: key.to_string(), source };
+    let options = GetOptions { range: Some(GetRange::Bounded(start..meta.bytes)), ..GetOptions::default() };
+    let answer = store.get_opts(key, options).await.map_err(failed)?;
+    if answer.meta.size != meta.bytes {
+        let reason = format!("the object has {} bytes, the manifest says {}", answer.meta.size, meta.bytes);
+        return Err(Error::Corrupt { object: key.to_string(), offset: answer.meta.size, reason });
+    }
+    let tail = answer.bytes().await.map_err(failed)?;
+    check_tail(key, meta, tail).map(Arc::new)
+}
+
+/// Decodes a tail and compares it with the manifest's entry.
+pub(super) fn check_tail(key: &Path, meta: &SegmentMeta, tail: Bytes) -> Result<ParquetMetaData> {
+    let corrupt = |reason: String| Error::Corrupt {
+        object: key.to_string(),
+        offset: meta.bytes.saturating_sub(meta.tail_bytes),
+        reason,
+    };
+    let (found, expected) = (crc32c::crc32c(&tail), meta.tail_crc32c);
+    if found != expected {
+        return Err(corrupt(format!("checksum {found:08x} of the tail, expected {expected:08x}")));
+    }
+    let metadata = decode(meta, tail).map_err(|error| corrupt(error.to_string()))?;
+    let Some(metadata) = metadata else {
+        return Err(corrupt(format!("footer and page index are longer than {} bytes", meta.tail_bytes)));
+    };
+    check_versions(key, &metadata, &corrupt)?;
+    if metadata_value(&metadata, KEY_SEGMENT) != Some(meta.id.to_string().as_str()) {
+        return Err(corrupt("the object is another segment's".to_owned()));
+    }
+    let rows =
+        metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum::<u64>();
+    if rows != meta.rows {
+        return Err(corrupt(format!("{rows} rows, the manifest says {}", meta.rows)));
+    }
+    let leaves = metadata.file_metadata().schema_descr().columns();
+    let same = leaves.iter().map(|leaf| leaf.path().parts()).eq(LEAVES);
+    if !same {
+        return Err(corrupt("the columns are not those of a segment".to_owned()));
+    }
+    Ok(metadata)
+}
+
+fn decode(meta: &SegmentMeta, tail: Bytes) -> Result<Option<ParquetMetaData>, parquet::errors::ParquetError> {
+    let mut decoder =
+        ParquetMetaDataPushDecoder::try_new(meta.bytes)?.with_page_index_policy(PageIndexPolicy::Optional);
+    decoder.push_range(meta.bytes - meta.tail_bytes..meta.bytes, tail)?;
+    match decoder.try_decode()? {
+        DecodeResult::Data(metadata) => Ok(Some(metadata)),
+        DecodeResult::NeedsData(_) | DecodeResult::Finished => Ok(None),
+    }
+}
+
+fn check_versions(key: &Path, metadata: &ParquetMetaData, corrupt: &dyn Fn(String) -> Error) -> Result<()> {
+    for (name, newest) in [(KEY_FORMAT_VERSION, SEGMENT_FORMAT_VERSION), (KEY_SCHEMA_VERSION, SCHEMA_VERSION)]
+    {
+        let version = metadata_value(metadata, name).and_then(|text| text.parse::<u32>().ok());
+        match version {
+            None => return Err(corrupt(format!("{name} is missing"))),
+            Some(found) if found > newest => return Err(too_new(key, found)),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn too_new(key: &Path, found: u32) -> Error {
+    Error::TooNew { object: key.to_string(), found, supported: SEGMENT_FORMAT_VERSION }
+}
+
+/// Where page index and footer begin in a file of this length.
+pub(super) fn tail_start(metadata: &ParquetMetaData, file_bytes: usize) -> usize {
+    let chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let offsets = chunks.flat_map(|chunk| [chunk.column_index_offset(), chunk.offset_index_offset()]);
+    let first = offsets.flatten().filter_map(|offset| usize::try_from(offset).ok()).min();
+    first.unwrap_or(0).min(file_bytes)
+}
+
+/// First and last timestamp of a row group.
+pub(super) fn row_group_time(metadata: &ParquetMetaData, row_group: usize) -> Option<TimeRange> {
+    let chunk = metadata.row_groups().get(row_group)?.columns().get(leaf(column::TIMESTAMP)?)?;
+    let Some(Statistics::Int64(times)) = chunk.statistics() else { return None };
+    let (min, max) = (times.min_opt()?, times.max_opt()?);
+    Some(TimeRange::new(Timestamp::from_ns(*min), Timestamp::from_ns(*max)))
+}

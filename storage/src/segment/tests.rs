@@ -1,0 +1,236 @@
+//! Segments: every row comes back once, in the promised order, and damage is noticed.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampNanosecondType};
+use futures::{FutureExt, TryStreamExt};
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    DAY_NS, Day, Epoch, Error, LogBatchBuilder, Partition, RowId, RowRef, TableRef, TagKind, TagSet,
+    TimeWindow, Timestamp, column, key,
+};
+
+const DAY: Day = Day::from_days(20_000);
+const NOW: Timestamp = Timestamp::from_ns(20_001 * DAY_NS);
+
+fn partition() -> Partition {
+    Partition { table: TableRef::logs("acme/web/prod".parse().unwrap()), day: DAY }
+}
+
+/// Rows of the day at these nanoseconds after midnight, numbered from `first`.
+fn rows(first: u64, given: &[(i64, Option<&str>, Option<&str>, &str)]) -> RecordBatch {
+    let mut builder = LogBatchBuilder::new(NOW, TimeWindow::default());
+    let mut tags = TagSet::new();
+    for (at, source, level, message) in given {
+        let timestamp = Some(Timestamp::from_ns(20_000 * DAY_NS + at));
+        tags.push("env", Some("prod"), TagKind::String);
+        if at % 3 == 0 {
+            tags.push("status", Some("200"), TagKind::Number);
+            tags.push("none", None, TagKind::Null);
+        }
+        let row = RowRef { timestamp, source: *source, level: *level, message, ..RowRef::default() };
+        builder.push(row, &mut tags).unwrap();
+    }
+    let first = RowId::new(Epoch::new(1).unwrap(), first).unwrap();
+    let mut days = builder.finish().unwrap().into_stored(first).unwrap();
+    assert_eq!(days.len(), 1);
+    days.remove(0).1
+}
+
+fn encode(batches: &[RecordBatch], row_group_rows: usize) -> EncodedSegment {
+    let options = SegmentOptions { compaction_level: 0, row_group_rows };
+    encode_segment(SegmentId::from_u128(7), &partition(), batches, &options, NOW).unwrap()
+}
+
+fn put(segment: &EncodedSegment) -> Arc<dyn ObjectStore> {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    put_segment(store.as_ref(), &partition().table, segment).now_or_never().unwrap().unwrap();
+    store
+}
+
+fn read(store: Arc<dyn ObjectStore>, meta: &SegmentMeta) -> crate::Result<Vec<RecordBatch>> {
+    read_segment(store, &partition().table, meta).try_collect().now_or_never().unwrap()
+}
+
+/// Every row as (timestamp, id, source, its other columns as text), in the order of the batches.
+fn texts(batches: &[RecordBatch]) -> Vec<(i64, i64, Option<String>, String)> {
+    let mut out = Vec::new();
+    for batch in batches {
+        let times =
+            batch.column_by_name(column::TIMESTAMP).unwrap().as_primitive::<TimestampNanosecondType>();
+        let ids = batch.column_by_name(column::ROW_ID).unwrap().as_primitive::<Int64Type>();
+        let sources = batch.column_by_name(column::SOURCE).unwrap().as_string::<i32>();
+        for row in 0..batch.num_rows() {
+            let one = arrow::util::pretty::pretty_format_batches(&[batch.slice(row, 1)]).unwrap().to_string();
+            let source = (!sources.is_null(row)).then(|| sources.value(row).to_owned());
+            out.push((times.value(row), ids.value(row), source, one));
+        }
+    }
+    out
+}
+
+#[test]
+fn the_manifest_entry_tells_the_truth() {
+    let first = rows(10, &[(5, Some("b"), Some("INFO"), "x"), (3, None, None, "y")]);
+    let second = rows(1, &[(4, Some("b"), Some("INFO"), "z")]);
+    let segment = encode(&[first, second], 2);
+    let meta = &segment.meta;
+    assert_eq!((meta.rows, meta.day, meta.compaction_level), (3, DAY, 0));
+    assert_eq!(meta.time.min, Timestamp::from_ns(20_000 * DAY_NS + 3));
+    assert_eq!(meta.time.max, Timestamp::from_ns(20_000 * DAY_NS + 5));
+    assert_eq!((meta.row_id_min.sequence(), meta.row_id_max.sequence()), (1, 11));
+    assert_eq!(meta.bytes, segment.bytes.len() as u64);
+    let count = |source: Option<&str>, level: Option<&str>, rows| SourceLevelCount {
+        source: source.map(str::to_owned),
+        level: level.map(str::to_owned),
+        rows,
+    };
+    assert_eq!(meta.counts, Some(vec![count(None, None, 1), count(Some("b"), Some("INFO"), 2)]));
+    assert_eq!(segment.fingerprint().unwrap().rows, 3);
+}
+
+#[test]
+fn the_tail_holds_footer_and_page_index() {
+    let segment = encode(&[rows(1, &[(1, Some("a"), None, "x"), (2, Some("b"), None, "y")])], 1);
+    let store = put(&segment);
+    let key = key::segment(&partition(), segment.meta.id);
+    let metadata = read_tail(store.as_ref(), &key, &segment.meta).now_or_never().unwrap().unwrap();
+    assert_eq!(metadata.num_row_groups(), 2);
+    let (columns, offsets) = (metadata.column_index().unwrap(), metadata.offset_index().unwrap());
+    assert_eq!((columns[0].len(), offsets[0].len()), (11, 11));
+    let indexed = |at: usize| {
+        !matches!(columns[0][at], parquet::file::page_index::column_index::ColumnIndexMetaData::NONE)
+    };
+    let with_index: Vec<_> = (0..11).filter(|at| indexed(*at)).map(|at| format::LEAVES[at][0]).collect();
+    assert_eq!(with_index.join(" "), "timestamp source level trace_id span_id _row_id");
+    assert!(segment.meta.tail_bytes < segment.meta.bytes);
+}
+
+#[test]
+fn wrong_rows_are_refused_before_anything_is_written() {
+    let day = Partition { day: Day::from_days(3), ..partition() };
+    let batch = rows(1, &[(1, None, None, "x")]);
+    let options = SegmentOptions::default();
+    let id = SegmentId::from_u128(1);
+    let refused = |partition: &Partition, batches: &[RecordBatch]| {
+        encode_segment(id, partition, batches, &options, NOW).unwrap_err().to_string()
+    };
+    assert!(refused(&day, std::slice::from_ref(&batch)).contains("is not within 1970-01-04"));
+    assert!(refused(&partition(), &[]).contains("without rows"));
+    let fewer = batch.project(&[0, 1]).unwrap();
+    assert!(refused(&partition(), &[fewer]).contains("not those of stored rows"));
+    let mut writer = SegmentWriter::new(id, &partition(), options, NOW).unwrap();
+    writer.write(&[rows(1, &[(5, None, None, "x")])]).unwrap();
+    let error = writer.write(&[rows(2, &[(4, None, None, "x")])]).unwrap_err().to_string();
+    assert!(error.contains("does not come after"), "{error}");
+}
+
+#[test]
+fn long_messages_end_a_row_group_early() {
+    let long = "x".repeat(ROW_GROUP_BYTES_MAX / 9);
+    let given: Vec<_> = (0..17).map(|at| (at, None, None, long.as_str())).collect();
+    let segment = encode(&[rows(1, &given)], ROW_GROUP_ROWS);
+    let meta = Arc::new(segment.meta.clone());
+    let reader =
+        SegmentReader::open(put(&segment), &partition().table, meta).now_or_never().unwrap().unwrap();
+    assert_eq!(reader.row_groups(), 3);
+}
+
+#[test]
+fn another_object_or_version_is_refused() {
+    let segment = encode(&[rows(1, &[(1, None, None, "x")])], 1);
+    let store = put(&segment);
+    let longer = SegmentMeta { bytes: segment.meta.bytes + 1, ..segment.meta.clone() };
+    assert!(read(Arc::clone(&store), &longer).is_err());
+    let shorter = SegmentMeta { bytes: segment.meta.bytes - 1, ..segment.meta.clone() };
+    let error = read(Arc::clone(&store), &shorter).unwrap_err().to_string();
+    assert!(error.contains("the manifest says"), "{error}");
+    let newer = SegmentMeta { format_version: 2, ..segment.meta.clone() };
+    assert!(matches!(read(Arc::clone(&store), &newer), Err(Error::TooNew { found: 2, .. })));
+    let more = SegmentMeta { rows: 2, ..segment.meta.clone() };
+    assert!(matches!(read(store, &more), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn putting_twice_is_putting_once() {
+    let segment = encode(&[rows(1, &[(1, None, None, "x")])], 1);
+    let store = put(&segment);
+    put_segment(store.as_ref(), &partition().table, &segment).now_or_never().unwrap().unwrap();
+    let other = encode(&[rows(1, &[(1, None, None, "another message")])], 1);
+    let error = put_segment(store.as_ref(), &partition().table, &other).now_or_never().unwrap().unwrap_err();
+    assert!(error.to_string().contains("in the segment's place"), "{error}");
+}
+
+#[test]
+fn damage_is_noticed_wherever_it_is() {
+    let given: Vec<_> = (0..60).map(|at| (at, Some("api"), Some("INFO"), "GET /index.html 200")).collect();
+    let segment = encode(&[rows(1, &given)], 25);
+    let store = put(&segment);
+    let key = key::segment(&partition(), segment.meta.id);
+    // The first four bytes are Parquet's magic number, which nobody reads.
+    for at in 4..segment.bytes.len() {
+        let mut bytes = segment.bytes.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        store.put(&key, PutPayload::from(bytes)).now_or_never().unwrap().unwrap();
+        let error = read(Arc::clone(&store), &segment.meta).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "byte {at}: {error}");
+    }
+}
+
+fn any_batches() -> impl Strategy<Value = Vec<RecordBatch>> {
+    let row = (
+        0i64..40,
+        prop::option::of(prop::sample::select(vec!["api", "db", "é"])),
+        prop::option::of(prop::sample::select(vec!["INFO", "odd"])),
+        ".{0,12}",
+    );
+    prop::collection::vec(prop::collection::vec(row, 1..12), 1..5).prop_map(|batches| {
+        let mut first = 1;
+        let batch = |given: Vec<(i64, Option<&'static str>, Option<&'static str>, String)>| {
+            let given: Vec<_> = given.iter().map(|(at, s, l, m)| (*at, *s, *l, m.as_str())).collect();
+            first += 100;
+            rows(first, &given)
+        };
+        batches.into_iter().map(batch).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_row_comes_back_once_in_order(batches in any_batches(), row_group_rows in 1usize..10) {
+        let segment = encode(&batches, row_group_rows);
+        let store = put(&segment);
+        let (mut given, mut found) = (texts(&batches), texts(&read(Arc::clone(&store), &segment.meta).unwrap()));
+        given.sort();
+        found.sort();
+        prop_assert_eq!(given, found);
+
+        let meta = Arc::new(segment.meta.clone());
+        let reader = SegmentReader::open(store, &partition().table, meta).now_or_never().unwrap().unwrap();
+        let mut before = (i64::MIN, i64::MIN);
+        for at in 0..reader.row_groups() {
+            let group = reader.read(at, SegmentColumns::All, None).now_or_never().unwrap().unwrap();
+            let rows = texts(&group);
+            prop_assert!(rows.len() == row_group_rows || at + 1 == reader.row_groups());
+            let order: Vec<_> = rows.iter().map(|row| (row.2.clone(), row.0, row.1)).collect();
+            prop_assert!(order.is_sorted());
+            let (min, max) = (rows.iter().map(|r| (r.0, r.1)).min(), rows.iter().map(|r| (r.0, r.1)).max());
+            prop_assert!(before < min.unwrap());
+            before = max.unwrap();
+            let time = reader.row_group_time(at).unwrap();
+            prop_assert_eq!((time.min.ns(), time.max.ns()), (min.unwrap().0, max.unwrap().0));
+        }
+        let mut fingerprint = RowFingerprint::default();
+        for batch in &batches {
+            fingerprint.add(batch.column_by_name(column::ROW_ID).unwrap().as_primitive());
+        }
+        prop_assert_eq!(segment.fingerprint().unwrap(), fingerprint);
+    }
+}

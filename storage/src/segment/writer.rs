@@ -1,0 +1,245 @@
+//! Writes a segment: rows in any order become sorted row groups, then the footer, all in memory.
+//!
+//! Everything here is sync and touches no store; see [`super::put_segment`].
+
+use arrow::array::RecordBatch;
+use arrow::compute::interleave_record_batch;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::checksums::{ChunkChecksums, chunk_ranges};
+use super::counts::Counts;
+use super::format::{ROW_GROUP_ROWS, SEGMENT_FORMAT_VERSION, writer_properties};
+use super::slices::{Columns, Entry, by_source, cut, entries};
+use super::tail::{check_tail, row_group_time, tail_start};
+use super::{RowFingerprint, SegmentId, SegmentMeta};
+use crate::{Error, LogSchema, Partition, Result, RowId, TimeRange, Timestamp, column, key};
+
+/// Rows that are copied at once into their order: a whole row group is never held twice.
+const COPY_ROWS: usize = 8_192;
+
+/// How a segment is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentOptions {
+    /// 0 from a flush, 1 and 2 from compaction: decides how hard to compress.
+    pub compaction_level: u8,
+    /// Rows of a full row group; [`ROW_GROUP_ROWS`] but in tests.
+    pub row_group_rows: usize,
+}
+
+impl Default for SegmentOptions {
+    /// A flush.
+    fn default() -> Self {
+        Self { compaction_level: 0, row_group_rows: ROW_GROUP_ROWS }
+    }
+}
+
+/// A segment in memory, ready to be put.
+#[derive(Clone, Debug)]
+pub struct EncodedSegment {
+    /// Its entry in the manifest.
+    pub meta: SegmentMeta,
+    /// The object.
+    pub bytes: Bytes,
+}
+
+impl EncodedSegment {
+    /// Reads the row ids back from the encoded bytes.
+    pub fn fingerprint(&self) -> Result<RowFingerprint> {
+        let failed = |source| Error::Parquet { object: self.meta.id.to_string(), source };
+        let builder = ParquetRecordBatchReaderBuilder::try_new(self.bytes.clone()).map_err(failed)?;
+        let ids = parquet::arrow::ProjectionMask::columns(builder.parquet_schema(), [column::ROW_ID]);
+        let mut fingerprint = RowFingerprint::default();
+        for batch in builder.with_projection(ids).build().map_err(failed)? {
+            let batch = batch?;
+            let ids = batch.column_by_name(column::ROW_ID).and_then(arrow::array::AsArray::as_primitive_opt);
+            fingerprint.add(ids.ok_or_else(|| invalid(column::ROW_ID, "is not in the encoded segment"))?);
+        }
+        Ok(fingerprint)
+    }
+}
+
+/// Sorts and encodes rows of [`LogSchema::stored`] that come in any order and all lie on the partition's day.
+/// Fails with [`Error::InvalidBatch`] if there is none or one is of another day.
+pub fn encode_segment(
+    id: SegmentId,
+    partition: &Partition,
+    batches: &[RecordBatch],
+    options: &SegmentOptions,
+    created_at: Timestamp,
+) -> Result<EncodedSegment> {
+    let mut writer = SegmentWriter::new(id, partition, *options, created_at)?;
+    writer.write(batches)?;
+    writer.finish()
+}
+
+/// Writes a segment slice of time by slice of time, for merges that cannot hold all rows at once.
+#[derive(Debug)]
+pub struct SegmentWriter {
+    id: SegmentId,
+    partition: Partition,
+    options: SegmentOptions,
+    created_at: Timestamp,
+    parquet: ArrowWriter<Vec<u8>>,
+    rows: u64,
+    time: Option<TimeRange>,
+    row_ids: Option<(i64, i64)>,
+    last: Option<(i64, i64)>,
+    counts: Counts,
+    checksums: ChunkChecksums,
+}
+
+impl SegmentWriter {
+    /// A segment without rows yet.
+    pub fn new(
+        id: SegmentId,
+        partition: &Partition,
+        options: SegmentOptions,
+        created_at: Timestamp,
+    ) -> Result<Self> {
+        let properties = writer_properties(id, partition, options.compaction_level);
+        let settings = ArrowWriterOptions::new().with_properties(properties);
+        let parquet = ArrowWriter::try_new_with_options(Vec::new(), LogSchema::stored(), settings)
+            .map_err(|source| Error::Parquet { object: id.to_string(), source })?;
+        Ok(Self {
+            id,
+            partition: partition.clone(),
+            options,
+            created_at,
+            parquet,
+            rows: 0,
+            time: None,
+            row_ids: None,
+            last: None,
+            counts: Counts::new(),
+            checksums: ChunkChecksums::default(),
+        })
+    }
+
+    /// Writes rows, in any order among themselves, as one or more row groups. All must come after the rows of the
+    /// calls before in the order of (timestamp, row id): fails with [`Error::InvalidBatch`] otherwise.
+    pub fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
+        let columns = batches.iter().map(Columns::of).collect::<Result<Vec<_>>>()?;
+        let entries = entries(&columns);
+        self.check(&entries)?;
+        let batches: Vec<&RecordBatch> = batches.iter().collect();
+        let mut rest = entries.as_slice();
+        while !rest.is_empty() {
+            let (slice, after) = rest.split_at(cut(rest, &columns, self.options.row_group_rows.max(1)));
+            self.write_row_group(slice, &columns, &batches)?;
+            rest = after;
+        }
+        for columns in &columns {
+            for id in columns.ids.values() {
+                let (min, max) = self.row_ids.unwrap_or((*id, *id));
+                self.row_ids = Some((min.min(*id), max.max(*id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the footer, reads it back and compares it with what was written.
+    pub fn finish(mut self) -> Result<EncodedSegment> {
+        let object = key::segment(&self.partition, self.id).to_string();
+        let (Some(time), Some((first, last))) = (self.time, self.row_ids) else {
+            return Err(invalid(column::TIMESTAMP, "a segment without rows"));
+        };
+        let (Some(row_id_min), Some(row_id_max)) = (RowId::from_i64(first), RowId::from_i64(last)) else {
+            return Err(invalid(column::ROW_ID, "negative row ids"));
+        };
+        self.parquet.append_key_value_metadata(self.checksums.to_metadata());
+        let (bytes, metadata) = close(self.parquet).map_err(|source| Error::Parquet { object, source })?;
+        let tail = bytes.slice(tail_start(&metadata, bytes.len())..);
+        let meta = SegmentMeta {
+            id: self.id,
+            day: self.partition.day,
+            compaction_level: self.options.compaction_level,
+            rows: self.rows,
+            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            tail_bytes: u64::try_from(tail.len()).unwrap_or(u64::MAX),
+            tail_crc32c: crc32c::crc32c(&tail),
+            time,
+            row_id_min,
+            row_id_max,
+            created_at: self.created_at,
+            format_version: SEGMENT_FORMAT_VERSION,
+            counts: self.counts.finish(),
+            index: None,
+        };
+        let object = key::segment(&self.partition, self.id);
+        let read = check_tail(&object, &meta, tail)?;
+        let found = (0..read.num_row_groups()).filter_map(|at| row_group_time(&read, at));
+        let found = found.reduce(TimeRange::union);
+        if found != Some(time) {
+            let reason = format!("the footer says {found:?}, written were {time:?}");
+            return Err(Error::Corrupt { object: object.to_string(), offset: meta.bytes, reason });
+        }
+        Ok(EncodedSegment { meta, bytes })
+    }
+
+    fn check(&mut self, entries: &[Entry]) -> Result<()> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+        let time = TimeRange::new(Timestamp::from_ns(first.time), Timestamp::from_ns(last.time));
+        let day = self.partition.day;
+        if time.min.day() != day || time.max.day() != day {
+            let reason = format!("{} … {} is not within {day}", time.min, time.max);
+            return Err(invalid(column::TIMESTAMP, &reason));
+        }
+        if self.last.is_some_and(|before| before >= (first.time, first.id)) {
+            return Err(invalid(column::TIMESTAMP, "a slice does not come after the slice before"));
+        }
+        self.last = Some((last.time, last.id));
+        self.time = Some(self.time.map_or(time, |before| before.union(time)));
+        Ok(())
+    }
+
+    fn write_row_group(
+        &mut self,
+        slice: &[Entry],
+        columns: &[Columns<'_>],
+        batches: &[&RecordBatch],
+    ) -> Result<()> {
+        let failed = |source| Error::Parquet { object: self.id.to_string(), source };
+        let ordered = by_source(slice, columns);
+        for places in ordered.places.chunks(COPY_ROWS) {
+            let rows = interleave_record_batch(batches, places)?;
+            self.parquet.write(&rows).map_err(failed)?;
+        }
+        self.parquet.flush().map_err(failed)?;
+        self.add_checksums()?;
+        self.rows += u64::try_from(slice.len()).unwrap_or(u64::MAX);
+        self.counts.add(&ordered.counts);
+        Ok(())
+    }
+
+    /// Checksums of the column chunks of the row group just written.
+    fn add_checksums(&mut self) -> Result<()> {
+        let path = self.id.to_string();
+        // Brings what the writer still buffers into the vector.
+        self.parquet.sync().map_err(|source| Error::Io { path, source })?;
+        let written = self.parquet.inner();
+        let ranges = self.parquet.flushed_row_groups().last().and_then(chunk_ranges).unwrap_or_default();
+        for range in ranges {
+            let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+            match bounds.and_then(|(start, end)| written.get(start..end)) {
+                Some(chunk) => self.checksums.push(chunk),
+                None => return Err(invalid("*", "a column chunk lies outside of the encoded bytes")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn close(mut parquet: ArrowWriter<Vec<u8>>) -> Result<(Bytes, ParquetMetaData), ParquetError> {
+    let metadata = parquet.finish()?;
+    // `finish` has flushed everything into the vector.
+    Ok((Bytes::from(std::mem::take(parquet.inner_mut())), metadata))
+}
+
+fn invalid(column: &str, reason: &str) -> Error {
+    Error::InvalidBatch { column: column.to_owned(), reason: reason.to_owned() }
+}
