@@ -7,10 +7,12 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use ironbark_storage::{Ambient, Tables, TenantId};
 use object_store::ObjectStore;
+use object_store::path::Path;
 
 use crate::config::QueryConfig;
 use crate::error::Result;
 use crate::session::{Session, base};
+use crate::table::TailCache;
 
 /// Runs queries. One for a process.
 pub struct QueryEngine {
@@ -20,6 +22,7 @@ pub struct QueryEngine {
     pub(crate) ambient: Ambient,
     pub(crate) base: SessionState,
     pub(crate) runtime: Arc<RuntimeEnv>,
+    pub(crate) tails: Arc<TailCache>,
 }
 
 impl QueryEngine {
@@ -32,12 +35,28 @@ impl QueryEngine {
     ) -> Result<Arc<Self>> {
         let runtime = base::runtime(&config)?;
         let base = base::state(&config, &runtime);
-        Ok(Arc::new(Self { config, store, tables, ambient, base, runtime }))
+        let tails = Arc::new(TailCache::new(config.tail_cache_bytes));
+        Ok(Arc::new(Self { config, store, tables, ambient, base, runtime, tails }))
     }
 
     /// A session of a tenant: it sees this tenant's tables and nothing else.
     pub fn session(self: &Arc<Self>, tenant: &TenantId) -> Session {
         Session::new(Arc::clone(self), tenant.clone())
+    }
+
+    /// The tenant's objects and no others.
+    pub(crate) fn tenant_store(&self, _tenant: &TenantId) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Where an object can be opened by other programs.
+    pub(crate) fn object_url(&self, key: &Path) -> String {
+        key.to_string()
+    }
+
+    /// Memory that the parsed ends of segments hold now, in bytes.
+    pub fn tail_cache_bytes(&self) -> usize {
+        self.tails.bytes()
     }
 
     /// Memory that running queries hold now, in bytes.

@@ -1,11 +1,9 @@
 //! The one error type of the query crate, and what its caller must do about each error.
 //!
-//! Messages name what was wrong, where in the text, and what to do. DataFusion's errors are sorted here, once, into
-//! the request's faults, limits and our own faults; nothing else looks inside of them.
+//! Messages name what was wrong, where in the text, and what to do. DataFusion's errors are sorted into these
+//! by `diagnose`.
 
 use std::fmt;
-
-use datafusion::error::DataFusionError;
 
 /// What the caller of a failed query must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -156,6 +154,14 @@ pub enum Error {
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] ironbark_storage::Error),
+    /// The storage failed while a query was reading.
+    #[error("{reason}")]
+    Read {
+        /// The storage's message: the object and what is wrong with it.
+        reason: String,
+        /// The storage's kind.
+        kind: ironbark_storage::ErrorKind,
+    },
     /// A defect of ours, or of DataFusion.
     #[error("internal error: {reason}; please report it with the query")]
     Internal {
@@ -198,6 +204,7 @@ impl Error {
             Self::Storage(ironbark_storage::Error::TableExists { .. }) => ErrorKind::Exists,
             Self::Storage(ironbark_storage::Error::InvalidName { .. }) => ErrorKind::Request,
             Self::Storage(error) => ErrorKind::Storage(error.kind()),
+            Self::Read { kind, .. } => ErrorKind::Storage(*kind),
             Self::Internal { .. } => ErrorKind::Fatal,
         }
     }
@@ -208,11 +215,5 @@ impl Error {
             Self::Syntax { place, .. } | Self::Plan { place, .. } => *place,
             _ => None,
         }
-    }
-}
-
-impl From<DataFusionError> for Error {
-    fn from(error: DataFusionError) -> Self {
-        Self::Internal { reason: error.strip_backtrace() }
     }
 }

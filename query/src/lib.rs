@@ -13,10 +13,13 @@
 
 mod boundary;
 mod config;
+mod diagnose;
 mod engine;
 mod error;
 mod session;
 mod stream;
+mod table;
+mod tags;
 
 pub use config::{Limits, QueryConfig, SQL_BYTES_MAX};
 pub use engine::QueryEngine;

@@ -18,7 +18,7 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::boundary;
 use crate::config::Limits;
@@ -40,8 +40,8 @@ pub struct QueryStream {
 }
 
 impl QueryStream {
-    /// Runs `source`, whose batches are cast to the wire types on the way.
-    pub(crate) fn spawn(mut source: SendableRecordBatchStream, limits: Limits) -> Self {
+    /// Runs `source` until the deadline; its batches are cast to the wire types on the way.
+    pub(crate) fn spawn(mut source: SendableRecordBatchStream, limits: Limits, deadline: Instant) -> Self {
         let schema = boundary::wire_schema(&source.schema());
         let (sender, batches) = mpsc::channel(QUEUE_BATCHES_MAX);
         let wire = SchemaRef::clone(&schema);
@@ -54,14 +54,8 @@ impl QueryStream {
                 }
             }
         });
-        let deadline = Box::pin(tokio::time::sleep(limits.timeout));
+        let deadline = Box::pin(tokio::time::sleep_until(deadline));
         Self { schema, batches, deadline, limits, rows: 0, done: false, _task: task }
-    }
-
-    /// A result that is there already.
-    pub(crate) fn ready(schema: SchemaRef, batches: Vec<RecordBatch>, limits: Limits) -> Result<Self> {
-        let source = datafusion::physical_plan::memory::MemoryStream::try_new(batches, schema, None)?;
-        Ok(Self::spawn(Box::pin(source), limits))
     }
 
     /// The columns: no view, dictionary or large types.

@@ -3,20 +3,31 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
+use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
+use object_store::memory::InMemory;
 
 use crate::config::QueryConfig;
 use crate::error::{Error, Result};
+use crate::table::{OrderSegments, SEGMENTS_URL};
+use crate::tags::{self, TagPlanner};
 
 /// How many of the hungriest operators an out-of-memory error names.
 const MEMORY_CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
-/// Memory and disk that all queries share.
+/// The table functions that there are: none of them reads anything.
+const TABLE_FUNCTIONS: [&str; 2] = ["generate_series", "range"];
+
+/// Memory and disk that all queries share. The store registered here is empty: segments are read through the store
+/// of their tenant, but DataFusion wants one to be there.
 pub(crate) fn runtime(config: &QueryConfig) -> Result<Arc<RuntimeEnv>> {
     let pool = TrackConsumersPool::new(FairSpillPool::new(config.memory_bytes), MEMORY_CONSUMERS_NAMED);
     let mode = match &config.spill_dir {
@@ -26,14 +37,33 @@ pub(crate) fn runtime(config: &QueryConfig) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(config.spill_bytes);
     let runtime =
         RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk).build_arc();
-    runtime.map_err(|error| Error::Setting { name: "spill_dir", reason: error.strip_backtrace() })
+    let setting =
+        |error: DataFusionError| Error::Setting { name: "spill_dir", reason: error.strip_backtrace() };
+    let runtime = runtime.map_err(setting)?;
+    let url = ObjectStoreUrl::parse(SEGMENTS_URL)?;
+    runtime.register_object_store(url.as_ref(), Arc::new(InMemory::new()));
+    Ok(runtime)
 }
 
-/// The functions and options of all sessions, without any table.
+/// The functions and options of all sessions, without any table. No file format and no table factory is in it, so
+/// that nothing can be read or written by a path.
 pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>) -> SessionState {
-    SessionStateBuilder::new_with_default_features()
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(TagPlanner)];
+    planners.extend(SessionStateDefaults::default_expr_planners());
+    let mut scalars = SessionStateDefaults::default_scalar_functions();
+    scalars.push(tags::function());
+    let tables = SessionStateDefaults::default_table_functions();
+    let tables = tables.into_iter().filter(|function| TABLE_FUNCTIONS.contains(&function.name()));
+    SessionStateBuilder::new()
         .with_config(options(config))
         .with_runtime_env(Arc::clone(runtime))
+        .with_expr_planners(planners)
+        .with_scalar_functions(scalars)
+        .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_table_function_list(tables.collect::<Vec<_>>())
+        .with_physical_optimizer_rule(Arc::new(OrderSegments))
         .build()
 }
 

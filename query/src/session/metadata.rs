@@ -6,6 +6,9 @@ use ironbark_storage::LogSchema;
 use super::Session;
 use crate::error::Result;
 
+/// The schema that describes the others.
+pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
+
 /// A schema of a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SchemaEntry {
@@ -49,7 +52,7 @@ impl Session {
     /// The schemas in order of name.
     pub fn schemas(&self) -> Vec<SchemaEntry> {
         let entry = |schema: String| SchemaEntry { catalog: self.default_catalog(), schema };
-        let mut schemas = vec![entry(self.default_schema()), entry("information_schema".to_owned())];
+        let mut schemas = vec![entry(self.default_schema()), entry(INFORMATION_SCHEMA.to_owned())];
         schemas.sort();
         schemas
     }

@@ -4,22 +4,40 @@
 //! are, and takes its snapshots when it runs.
 
 pub(crate) mod base;
+mod catalog;
+mod ddl;
 mod metadata;
 mod page;
+mod parameters;
+mod sandbox;
+mod show;
 mod statement;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::physical_plan::execute_stream;
 use ironbark_storage::TenantId;
+use tokio::time::Instant;
 
 pub use metadata::{SchemaEntry, TableEntry};
 pub use page::{Order, SearchPage, SearchRequest};
 pub use statement::{Statement, StatementKind};
 
+use self::catalog::{Names, TenantCatalog};
 use crate::config::Limits;
+use crate::diagnose::closest;
 use crate::engine::QueryEngine;
-use crate::error::Result;
+use crate::error::{Error, Limit, Result};
 use crate::stream::QueryStream;
+use crate::table::Snapshots;
 
 /// A session of one tenant.
 #[derive(Clone, Debug)]
@@ -68,5 +86,63 @@ impl Session {
     /// A page of a search: rows in order of time, and a cursor to the next page.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchPage> {
         page::search(self, request).await
+    }
+
+    /// The tenant's names as they are now.
+    async fn names(&self) -> Result<Names> {
+        Ok(Names {
+            tenant: self.tenant.clone(),
+            tables: self.engine.tables.tables(&self.tenant).await?,
+            store: self.engine.tenant_store(&self.tenant),
+            tails: Arc::clone(&self.engine.tails),
+        })
+    }
+
+    /// DataFusion's state for one query: the shared functions, this tenant's names, fresh snapshots, our clock.
+    async fn state(&self) -> Result<SessionState> {
+        let mut state = self.engine.base.clone();
+        state.register_catalog_list(Arc::new(TenantCatalog(Arc::new(self.names().await?))));
+        let config = state.config_mut();
+        config.set_extension(Arc::new(Snapshots::new(Arc::clone(&self.engine.tables))));
+        let options = config.options_mut();
+        options.catalog.default_catalog = self.default_catalog();
+        options.catalog.default_schema = self.default_schema();
+        let now = chrono::DateTime::from_timestamp_nanos(self.engine.ambient.clock.now().ns());
+        let config_options = Some(Arc::clone(state.config_options()));
+        *state.execution_props_mut() =
+            ExecutionProps { config_options, ..ExecutionProps::new().with_query_execution_start_time(now) };
+        Ok(state)
+    }
+
+    async fn run_plan(&self, plan: &LogicalPlan, deadline: Instant) -> Result<QueryStream> {
+        let state = self.state().await?;
+        let plan = state.optimize(plan).map_err(Error::from_plan)?;
+        let plan =
+            state.query_planner().create_physical_plan(&plan, &state).await.map_err(Error::from_plan)?;
+        let source = execute_stream(plan, state.task_ctx())?;
+        Ok(QueryStream::spawn(source, self.limits, deadline))
+    }
+
+    fn ready(&self, schema: SchemaRef, batches: Vec<RecordBatch>, deadline: Instant) -> Result<QueryStream> {
+        let source = datafusion::physical_plan::memory::MemoryStream::try_new(batches, schema, None)?;
+        Ok(QueryStream::spawn(Box::pin(source), self.limits, deadline))
+    }
+
+    fn out_of_time(&self) -> Error {
+        Error::Limit(Limit::TimeMs(u64::try_from(self.limits.timeout.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// Says of a table that does not exist which one may be meant.
+    fn name_table(&self, error: Error, state: &SessionState) -> Error {
+        let Error::Plan { reason, place, suggestion: None } = error else { return error };
+        let missing = reason.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+        let Some(name) = missing.and_then(|name| name.rsplit('.').next()) else {
+            return Error::Plan { reason, place, suggestion: None };
+        };
+        let catalog = state.catalog_list().catalog(self.tenant.customer());
+        let schema = catalog.and_then(|catalog| catalog.schema(&self.default_schema()));
+        let names = schema.map(|schema| schema.table_names()).unwrap_or_default();
+        let suggestion = closest(name, names.iter().map(String::as_str));
+        Error::Plan { reason: format!("there is no table {name}"), place, suggestion }
     }
 }

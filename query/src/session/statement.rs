@@ -1,9 +1,28 @@
 //! A prepared statement: parsed, allowed and planned; it may run any number of times.
+//!
+//! ```text
+//!   prepare: text ─► sandbox ─► parameters ─► logical plan, wire schema
+//!   run:     plan + values ─► optimizer ─► snapshots, physical plan ─► QueryStream
+//! ```
+//!
+//! The logical plan knows tables by name only. Snapshots are taken by each run, one for a table, so that a
+//! statement prepared long ago sees today's rows.
 
-use arrow::datatypes::{DataType, SchemaRef};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::ParamValues;
+use datafusion::execution::SessionState;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement as DfStatement;
+use ironbark_storage::TableRef;
+use tokio::time::Instant;
 
-use super::Session;
+use super::sandbox::{self, Allowed};
+use super::{Session, ddl, parameters, show};
+use crate::boundary::wire_schema;
 use crate::error::{Error, Result};
 use crate::stream::QueryStream;
 
@@ -20,20 +39,41 @@ pub enum StatementKind {
 #[derive(Clone, Debug)]
 pub struct Statement {
     session: Session,
-    kind: StatementKind,
+    body: Body,
     schema: SchemaRef,
     parameters: Vec<(String, DataType)>,
 }
 
+#[derive(Clone, Debug)]
+enum Body {
+    Read(Box<LogicalPlan>),
+    ShowSegments(Vec<TableRef>),
+    CreateTable { table: TableRef, if_not_exists: bool },
+}
+
 impl Statement {
     pub(crate) async fn prepare(session: Session, sql: &str) -> Result<Self> {
-        let _ = (session, sql);
-        Err(Error::Refused { statement: "SELECT".into(), allowed: "" })
+        let (body, schema, parameters) = match sandbox::parse(sql)? {
+            Allowed::Read(statement) => read(&session, statement).await?,
+            Allowed::ShowTables => read(&session, show::tables(&session)?).await?,
+            Allowed::ShowSegments(name) => {
+                let tables = show::segment_tables(&session, name.as_ref()).await?;
+                (Body::ShowSegments(tables), show::segments_schema(), Vec::new())
+            }
+            Allowed::CreateTable { name, if_not_exists } => {
+                let table = ddl::table(&session, &name)?;
+                (Body::CreateTable { table, if_not_exists }, Arc::new(Schema::empty()), Vec::new())
+            }
+        };
+        Ok(Self { session, body, schema, parameters })
     }
 
     /// Whether it answers with rows or changes something.
     pub fn kind(&self) -> StatementKind {
-        self.kind
+        match self.body {
+            Body::Read(_) | Body::ShowSegments(_) => StatementKind::Query,
+            Body::CreateTable { .. } => StatementKind::Update,
+        }
     }
 
     /// The columns of the answer, with wire types: no view, dictionary or large types.
@@ -46,9 +86,50 @@ impl Statement {
         &self.parameters
     }
 
-    /// Runs it over snapshots taken now.
+    /// Runs it over snapshots taken now. An update has happened when this returns.
     pub async fn run(&self, parameters: Vec<ScalarValue>) -> Result<QueryStream> {
-        let _ = parameters;
-        QueryStream::ready(self.schema(), Vec::new(), self.session.limits())
+        let deadline = Instant::now() + self.session.limits.timeout;
+        let run = tokio::time::timeout_at(deadline, self.start(parameters, deadline));
+        run.await.map_err(|_| self.session.out_of_time())?
     }
+
+    async fn start(&self, values: Vec<ScalarValue>, deadline: Instant) -> Result<QueryStream> {
+        let values = parameters::bind(&self.parameters, values)?;
+        match &self.body {
+            Body::Read(plan) => {
+                let mut plan = plan.as_ref().clone();
+                if !values.is_empty() {
+                    plan = plan.with_param_values(ParamValues::from(values)).map_err(Error::from_plan)?;
+                }
+                self.session.run_plan(&plan, deadline).await
+            }
+            Body::ShowSegments(tables) => {
+                let batch = show::segments(&self.session, tables).await?;
+                self.session.ready(self.schema(), vec![batch], deadline)
+            }
+            Body::CreateTable { table, if_not_exists } => {
+                ddl::create(&self.session, table, *if_not_exists).await?;
+                self.session.ready(self.schema(), Vec::new(), deadline)
+            }
+        }
+    }
+}
+
+type Planned = (Body, SchemaRef, Vec<(String, DataType)>);
+
+async fn read(session: &Session, mut statement: DfStatement) -> Result<Planned> {
+    parameters::number(&mut statement)?;
+    let state = session.state().await?;
+    let plan = plan(session, &state, statement).await?;
+    let parameters = parameters::types(plan.get_parameter_types().map_err(Error::from_plan)?)?;
+    let schema = wire_schema(plan.schema().as_arrow());
+    Ok((Body::Read(Box::new(plan)), schema, parameters))
+}
+
+async fn plan(session: &Session, state: &SessionState, statement: DfStatement) -> Result<LogicalPlan> {
+    let plan = state.statement_to_plan(statement).await;
+    let plan = plan.map_err(|error| session.name_table(Error::from_plan(error), state))?;
+    let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    reads.verify_plan(&plan).map_err(Error::from_plan)?;
+    Ok(plan)
 }

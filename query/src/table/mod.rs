@@ -1,0 +1,164 @@
+//! A table of logs as DataFusion sees it: the union of a snapshot's segments and buffers, each row exactly once.
+//!
+//! ```text
+//!   scan ─► snapshot (one for a query and table)
+//!             ├─ segments ─► prune (manifest) ─► Parquet scan, newest first ─┐
+//!             └─ buffers  ─► prune (time)     ─► batches in memory ──────────┴─► union
+//! ```
+//!
+//! Pruning only narrows: filters are declared inexact, so that DataFusion checks every row again, inside of the
+//! Parquet scan where it can and above it where not.
+
+mod buffers;
+mod order;
+mod prune;
+mod reader;
+mod segments;
+mod tails;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::TableType;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::union::UnionExec;
+use ironbark_storage::{LogSchema, Snapshot, TableRef, Tables};
+use object_store::ObjectStore;
+
+pub(crate) use order::OrderSegments;
+pub(crate) use segments::SEGMENTS_URL;
+pub(crate) use tails::TailCache;
+
+/// The snapshots of one query: every mention of a table sees the same rows.
+pub(crate) struct Snapshots {
+    tables: Arc<dyn Tables>,
+    taken: tokio::sync::Mutex<HashMap<TableRef, Arc<Snapshot>>>,
+}
+
+impl Snapshots {
+    pub(crate) fn new(tables: Arc<dyn Tables>) -> Self {
+        Self { tables, taken: tokio::sync::Mutex::default() }
+    }
+
+    /// The table as of the first call for it.
+    pub(crate) async fn get(&self, table: &TableRef) -> ironbark_storage::Result<Arc<Snapshot>> {
+        let mut taken = self.taken.lock().await;
+        if let Some(snapshot) = taken.get(table) {
+            return Ok(Arc::clone(snapshot));
+        }
+        let snapshot = Arc::new(self.tables.snapshot(table).await?);
+        taken.insert(table.clone(), Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+}
+
+/// Which columns a table shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// Those of SQL.
+    Shown,
+    /// All of them, for rendering rows with the types of their tags.
+    Stored,
+}
+
+/// A table of logs.
+pub(crate) struct LogTable {
+    table: TableRef,
+    schema: SchemaRef,
+    /// Confined to the table's tenant.
+    store: Arc<dyn ObjectStore>,
+    tails: Arc<TailCache>,
+}
+
+impl LogTable {
+    pub(crate) fn new(
+        table: TableRef,
+        columns: Columns,
+        store: Arc<dyn ObjectStore>,
+        tails: Arc<TailCache>,
+    ) -> Self {
+        let schema = match columns {
+            Columns::Shown => LogSchema::shown(),
+            Columns::Stored => LogSchema::stored(),
+        };
+        Self { table, schema, store, tails }
+    }
+
+    /// The places in [`LogSchema::stored`] of the columns that a scan asks for.
+    fn stored_columns(&self, projection: Option<&Vec<usize>>) -> Result<Vec<usize>> {
+        let stored = LogSchema::stored();
+        let schema = match projection {
+            Some(columns) => self.schema.project(columns)?,
+            None => self.schema.as_ref().clone(),
+        };
+        let place = |field: &Arc<arrow::datatypes::Field>| stored.index_of(field.name());
+        Ok(schema.fields().iter().map(place).collect::<Result<_, _>>()?)
+    }
+}
+
+impl fmt::Debug for LogTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogTable({})", self.table)
+    }
+}
+
+#[async_trait]
+impl TableProvider for LogTable {
+    fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let snapshots = state.config().get_extension::<Snapshots>().ok_or_else(|| {
+            DataFusionError::Internal("a table of logs is scanned outside of a query".to_owned())
+        })?;
+        let snapshot =
+            snapshots.get(&self.table).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let columns = self.stored_columns(projection)?;
+        let kept = prune::prune(&snapshot, filters, state)?;
+        let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        if !kept.buffers.is_empty() {
+            inputs.push(buffers::scan(kept.buffers, &columns, limit, state)?);
+        }
+        if !kept.segments.is_empty() {
+            let scan = segments::SegmentScan {
+                table: &self.table,
+                store: &self.store,
+                tails: &self.tails,
+                state,
+                columns: &columns,
+                limit,
+            };
+            inputs.push(scan.plan(kept.segments)?);
+        }
+        match inputs.len() {
+            0 => Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(&columns)?)))),
+            1 => Ok(inputs.swap_remove(0)),
+            _ => UnionExec::try_new(inputs),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! How the Parquet scan reads a segment: its end in one request (or from memory), then byte ranges.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::common::DataFusionError;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ironbark_storage::{Error, SegmentMeta};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+use super::TailCache;
+use super::tails::Origin;
+
+/// Makes readers of a tenant's segments.
+pub(super) struct SegmentReaders {
+    /// Confined to the tenant.
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) tails: Arc<TailCache>,
+}
+
+impl fmt::Debug for SegmentReaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SegmentReaders")
+    }
+}
+
+impl ParquetFileReaderFactory for SegmentReaders {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        _metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
+        let meta = file.extensions.get::<Arc<SegmentMeta>>().cloned();
+        let meta = meta.ok_or_else(|| DataFusionError::Internal("a file that is no segment".to_owned()))?;
+        let counter = |name| MetricBuilder::new(metrics).counter(name, partition);
+        Ok(Box::new(SegmentReader {
+            key: file.object_meta.location,
+            meta,
+            store: Arc::clone(&self.store),
+            tails: Arc::clone(&self.tails),
+            tails_read: counter("tails_read"),
+            tails_cached: counter("tails_cached"),
+            data_bytes: counter("data_bytes"),
+        }))
+    }
+}
+
+/// Reads one segment.
+struct SegmentReader {
+    key: Path,
+    meta: Arc<SegmentMeta>,
+    store: Arc<dyn ObjectStore>,
+    tails: Arc<TailCache>,
+    tails_read: Count,
+    tails_cached: Count,
+    data_bytes: Count,
+}
+
+impl SegmentReader {
+    async fn ranges(&self, ranges: Vec<Range<u64>>) -> parquet::errors::Result<Vec<Bytes>> {
+        let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        self.data_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let read = self.store.get_ranges(&self.key, &ranges).await;
+        read.map_err(|source| external(Error::Store { key: self.key.to_string(), source }))
+    }
+
+    async fn tail(&self) -> parquet::errors::Result<Arc<ParquetMetaData>> {
+        let read = read_tail(self.store.as_ref(), &self.key, &self.meta);
+        let (tail, origin) = self.tails.get(self.meta.id, read).await.map_err(external)?;
+        match origin {
+            Origin::Memory => self.tails_cached.add(1),
+            Origin::Store => self.tails_read.add(1),
+        }
+        Ok(tail)
+    }
+}
+
+async fn read_tail(
+    store: &dyn ObjectStore,
+    key: &Path,
+    meta: &SegmentMeta,
+) -> ironbark_storage::Result<Arc<ParquetMetaData>> {
+    let start = meta.bytes.saturating_sub(meta.tail_bytes);
+    let tail = store.get_range(key, start..meta.bytes).await;
+    let tail = tail.map_err(|source| Error::Store { key: key.to_string(), source })?;
+    let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+    let parsed = reader.try_parse_sized(&tail, meta.bytes).and_then(|()| reader.finish());
+    parsed.map(Arc::new).map_err(|source| Error::Parquet { object: key.to_string(), source })
+}
+
+/// Keeps our error whole inside of Parquet's, so that the session can tell damage from an outage.
+fn external(error: Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileReader for SegmentReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        async move { Ok(self.ranges(vec![range]).await?.pop().unwrap_or_default()) }.boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        self.ranges(ranges).boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        self.tail().boxed()
+    }
+}

@@ -1,0 +1,122 @@
+//! The scan of segments: one Parquet scan over those that pruning left, newest first.
+//!
+//! Each file carries its manifest statistics, so that DataFusion answers `count(*)` and `min(timestamp)` without
+//! opening anything, leaves out files once a TopK knows a better bound, and treats a column with one value as a
+//! constant.
+
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_plan::ExecutionPlan;
+use ironbark_storage::{
+    LogSchema, Partition, SegmentMeta, SourceLevelCount, TableRef, Timestamp, column, key,
+};
+use object_store::ObjectStore;
+
+use super::TailCache;
+use super::reader::SegmentReaders;
+
+/// The name under which DataFusion looks for a store. Reads go through the tenant's own store instead.
+pub(crate) const SEGMENTS_URL: &str = "ironbark://segments/";
+
+pub(super) struct SegmentScan<'a> {
+    pub(super) table: &'a TableRef,
+    pub(super) store: &'a Arc<dyn ObjectStore>,
+    pub(super) tails: &'a Arc<TailCache>,
+    pub(super) state: &'a dyn Session,
+    /// Places in [`LogSchema::stored`].
+    pub(super) columns: &'a [usize],
+    pub(super) limit: Option<usize>,
+}
+
+impl SegmentScan<'_> {
+    pub(super) fn plan(&self, mut segments: Vec<Arc<SegmentMeta>>) -> Result<Arc<dyn ExecutionPlan>> {
+        segments.sort_by_key(|meta| std::cmp::Reverse((meta.time.max, meta.row_id_max)));
+        let schema = LogSchema::stored();
+        let files: Vec<PartitionedFile> = segments.iter().map(|meta| self.file(meta)).collect();
+        let statistics = files.iter().filter_map(|file| file.statistics.as_deref());
+        let statistics = Statistics::try_merge_iter(statistics, &schema)?;
+        let mut options = self.state.table_options().parquet.clone();
+        options.global = self.state.config_options().execution.parquet.clone();
+        let readers = SegmentReaders { store: Arc::clone(self.store), tails: Arc::clone(self.tails) };
+        let source = ParquetSource::new(schema)
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(SEGMENTS_URL)?, Arc::new(source))
+            .with_file_groups(self.groups(files))
+            .with_statistics(statistics)
+            .with_limit(self.limit)
+            .with_projection_indices(Some(self.columns.to_vec()))?
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// Deals the files out in turn, so that every group begins with its newest.
+    fn groups(&self, files: Vec<PartitionedFile>) -> Vec<FileGroup> {
+        let count = self.state.config().target_partitions().clamp(1, files.len().max(1));
+        let mut groups = vec![FileGroup::default(); count];
+        for (place, file) in files.into_iter().enumerate() {
+            if let Some(group) = groups.get_mut(place % count) {
+                group.push(file);
+            }
+        }
+        groups
+    }
+
+    fn file(&self, meta: &Arc<SegmentMeta>) -> PartitionedFile {
+        let partition = Partition { table: self.table.clone(), day: meta.day };
+        let mut file = PartitionedFile::new(String::new(), meta.bytes);
+        file.object_meta.location = key::segment(&partition, meta.id);
+        file.with_extension(Arc::clone(meta)).with_statistics(Arc::new(statistics(meta)))
+    }
+}
+
+/// What the manifest says of a segment, in DataFusion's words; every number is exact.
+fn statistics(meta: &SegmentMeta) -> Statistics {
+    let schema = LogSchema::stored();
+    let time = |at: Timestamp| {
+        Precision::Exact(ScalarValue::TimestampNanosecond(Some(at.ns()), Some(Arc::from("UTC"))))
+    };
+    let id = |id: i64| Precision::Exact(ScalarValue::Int64(Some(id)));
+    let column = |name: &str| match name {
+        column::TIMESTAMP => not_null(time(meta.time.min), time(meta.time.max)),
+        column::ROW_ID => not_null(id(meta.row_id_min.get()), id(meta.row_id_max.get())),
+        column::SOURCE => texts(meta, |count| count.source.as_deref()),
+        column::LEVEL => texts(meta, |count| count.level.as_deref()),
+        _ => ColumnStatistics::new_unknown(),
+    };
+    Statistics {
+        num_rows: rows(meta.rows),
+        total_byte_size: Precision::Absent,
+        column_statistics: schema.fields().iter().map(|field| column(field.name())).collect(),
+    }
+}
+
+fn rows(rows: u64) -> Precision<usize> {
+    usize::try_from(rows).map_or(Precision::Absent, Precision::Exact)
+}
+
+fn not_null(min: Precision<ScalarValue>, max: Precision<ScalarValue>) -> ColumnStatistics {
+    ColumnStatistics::new_unknown()
+        .with_min_value(min)
+        .with_max_value(max)
+        .with_null_count(Precision::Exact(0))
+}
+
+fn texts(meta: &SegmentMeta, pick: impl Fn(&SourceLevelCount) -> Option<&str>) -> ColumnStatistics {
+    let Some(counts) = &meta.counts else { return ColumnStatistics::new_unknown() };
+    let nulls = counts.iter().filter(|count| pick(count).is_none()).map(|count| count.rows).sum();
+    let values = || counts.iter().filter_map(&pick);
+    let exact = |text: &str| Precision::Exact(ScalarValue::Utf8(Some(text.to_owned())));
+    let statistics = ColumnStatistics::new_unknown().with_null_count(rows(nulls));
+    match (values().min(), values().max()) {
+        (Some(min), Some(max)) => statistics.with_min_value(exact(min)).with_max_value(exact(max)),
+        _ => statistics,
+    }
+}
