@@ -15,10 +15,12 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use super::files::{LiveFiles, file_path};
+use super::files::LiveFiles;
 use super::format::{Lsn, RECORD_BYTES_MAX, framed_bytes};
 use super::writer::{CommitFailure, Fault, LogWriter};
-use super::{COMMIT_BYTES_MAX, COMMIT_RECORDS_MAX, Committed, NewRecord, QUEUE_RETRY_MS, WalOptions};
+use super::{
+    COMMIT_BYTES_MAX, COMMIT_RECORDS_MAX, Committed, NewRecord, QUEUE_RETRY_MS, WalOptions, truncation,
+};
 use crate::disk::Disk;
 use crate::{Error, Result};
 
@@ -170,20 +172,12 @@ impl<T: Send + 'static> Wal<T> {
         if let Some(fault) = &self.shared.queue.lock().poison {
             return Err(fault.clone().into_poisoned());
         }
-        let mut freed: u64 = 0;
-        loop {
-            // Never hold the list while the disk works: the writer needs it.
-            let Some(oldest) = self.files.lock().oldest_before(lsn) else { return Ok(freed) };
-            let path = file_path(&self.options.dir, oldest.number);
-            self.disk.remove(&path).map_err(|error| Fault::new("remove", &path, error).into_io())?;
-            if let Err(error) = self.disk.sync_dir(&self.options.dir) {
-                let fault = Fault::new("fsync the directory of", &path, error);
+        truncation::remove_before(&*self.disk, &self.options, &self.files, lsn).map_err(|failure| {
+            if let CommitFailure::Poisoned(fault) = &failure {
                 self.shared.queue.lock().poison = Some(fault.clone());
-                return Err(fault.into_poisoned());
             }
-            self.files.lock().sealed.pop_front();
-            freed = freed.saturating_add(oldest.bytes);
-        }
+            failure.into()
+        })
     }
 
     /// The records that the files hold: from the oldest to the one that comes next.

@@ -27,9 +27,12 @@ mod group_commit;
 mod reader;
 mod recovery;
 mod repair;
+mod truncation;
 mod walk;
 mod writer;
 
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -56,6 +56,7 @@ pub(crate) fn run(disk: &dyn Disk, options: &WalOptions, repairs: &[Repair]) -> 
     let fault = |operation| move |error| Fault::new(operation, dir, error).into_io();
     disk.create_dir(dir).map_err(fault("create"))?;
     if let Some(parent) = dir.parent() {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         disk.sync_dir(parent).map_err(fault("fsync the parent of"))?;
     }
     for leftover in list_replacements(disk, dir).map_err(fault("list"))? {

@@ -1,1 +1,0 @@
-//! The disk double that forgets what was not synced.
