@@ -4,6 +4,7 @@
 //! <customer>/<project>/<environment>/<table>/
 //!     _manifest/commit/00000000000000000001.json        numbered, create-if-absent
 //!     _manifest/checkpoint/00000000000000000064.arrow   the manifest as of that commit
+//!     _manifest/boundary/00000000000000001024.json      commits up to that one may be gone
 //!     2026-11-23/<segment id>.parquet                   a segment of that day
 //! _ironbark/epoch/0000000012.json                       a writer's claim of an epoch
 //! _ironbark/lease/<name>/00000000000000000001.json      a lease, create-only
@@ -38,9 +39,14 @@ pub fn segment(partition: &Partition, id: SegmentId) -> Path {
     partition_prefix(partition).join(format!("{id}.parquet"))
 }
 
+/// Prefix of all objects of a table's manifest.
+pub fn manifest_prefix(table: &TableRef) -> Path {
+    table_prefix(table).join(MANIFEST)
+}
+
 /// Prefix of a table's commits.
 pub fn commit_prefix(table: &TableRef) -> Path {
-    table_prefix(table).join(MANIFEST).join("commit")
+    manifest_prefix(table).join("commit")
 }
 
 /// The key of a commit.
@@ -50,12 +56,22 @@ pub fn commit(table: &TableRef, version: u64) -> Path {
 
 /// Prefix of a table's checkpoints.
 pub fn checkpoint_prefix(table: &TableRef) -> Path {
-    table_prefix(table).join(MANIFEST).join("checkpoint")
+    manifest_prefix(table).join("checkpoint")
 }
 
 /// The key of the checkpoint as of a commit.
 pub fn checkpoint(table: &TableRef, version: u64) -> Path {
     checkpoint_prefix(table).join(format!("{version:020}.arrow"))
+}
+
+/// Prefix of a table's boundaries.
+pub fn boundary_prefix(table: &TableRef) -> Path {
+    manifest_prefix(table).join("boundary")
+}
+
+/// The boundary over the commits up to a version.
+pub fn boundary(table: &TableRef, version: u64) -> Path {
+    boundary_prefix(table).join(format!("{version:020}.json"))
 }
 
 /// Prefix of the epoch claims.
@@ -73,7 +89,12 @@ pub fn lease_prefix(name: &str) -> Path {
     Path::from(SYSTEM).join("lease").join(name)
 }
 
-/// The number in the file name of a commit, checkpoint, epoch or lease object.
+/// One of the numbered objects of a lease.
+pub fn lease(name: &str, number: u64) -> Path {
+    lease_prefix(name).join(format!("{number:020}.json"))
+}
+
+/// The number in the file name of a commit, checkpoint, boundary, epoch or lease object.
 pub fn number(key: &Path) -> Option<u64> {
     let (stem, _) = key.filename()?.split_once('.')?;
     stem.parse().ok()

@@ -14,6 +14,7 @@
 
 mod batch;
 pub mod clock;
+mod epoch;
 mod error;
 pub mod key;
 mod level;
@@ -23,6 +24,7 @@ mod row_id;
 mod schema;
 mod segment;
 mod snapshot;
+pub mod store;
 mod tenant;
 mod time;
 mod token;
@@ -32,9 +34,13 @@ pub use batch::{
     TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_PER_ROW_MAX, TagKind, TagSet, TimeWindow,
 };
 pub use clock::Ambient;
+pub use epoch::claim_epoch;
 pub use error::{Conflict, Error, ErrorKind, Result};
 pub use level::Level;
-pub use manifest::{AddSegments, FlushedRange, Manifest, ManifestEdit, RemovedSegment, WriterId};
+pub use manifest::{
+    AddSegments, FlushedRange, Manifest, ManifestEdit, ManifestLog, RemovedSegment, WriterId, list_tables,
+    list_tenant_tables,
+};
 pub use partition::Partition;
 pub use row_id::{EPOCH_MAX, Epoch, RowId, RowIdRange, SEQUENCE_BITS, SEQUENCE_MAX};
 pub use schema::{LogSchema, SCHEMA_VERSION, column};
@@ -44,6 +50,7 @@ pub use segment::{
     SegmentWriter, SourceLevelCount, encode_segment, put_segment, read_segment, read_tail,
 };
 pub use snapshot::{BufferView, Snapshot, Tables};
+pub use store::{Store, StoreUrl};
 pub use tenant::{DEFAULT_TABLE, NAME_BYTES_MAX, TableName, TableRef, TenantId};
 pub use time::{DAY_NS, Day, TimeRange, Timestamp};
 pub use token::{

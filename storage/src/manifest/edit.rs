@@ -35,7 +35,7 @@ pub struct AddSegments {
 
 /// A change of a table, committed whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "edit", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ManifestEdit {
     /// The first commit of a table.
     Create,

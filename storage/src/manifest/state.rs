@@ -89,10 +89,16 @@ impl Manifest {
     /// The manifest after an edit, as commit `version() + 1` made at `at`, or why the edit does not apply.
     pub fn apply(&self, edit: &ManifestEdit, at: Timestamp) -> Result<Self> {
         let mut next = self.clone();
-        next.version += 1;
+        next.advance(edit, at)?;
+        Ok(next)
+    }
+
+    /// [`Self::apply`] in place. After an error the manifest is half changed and must be thrown away.
+    pub(super) fn advance(&mut self, edit: &ManifestEdit, at: Timestamp) -> Result<()> {
+        self.version += 1;
         match edit {
             ManifestEdit::Create => {
-                if self.version > 0 {
+                if self.version > 1 {
                     let table = &self.table;
                     return Err(Error::TableExists {
                         tenant: table.tenant.to_string(),
@@ -100,19 +106,19 @@ impl Manifest {
                     });
                 }
             }
-            ManifestEdit::Add(add) => next.flush(add)?,
+            ManifestEdit::Add(add) => self.flush(add)?,
             ManifestEdit::Replace { remove, add } => {
-                next.remove(remove, at)?;
-                next.add(add)?;
+                self.remove(remove, at)?;
+                self.add(add)?;
             }
-            ManifestEdit::Remove { segments, .. } => next.remove(segments, at)?,
+            ManifestEdit::Remove { segments, .. } => self.remove(segments, at)?,
             ManifestEdit::Forget { segments } => {
                 for id in segments {
-                    next.removed.remove(id);
+                    self.removed.remove(id);
                 }
             }
         }
-        Ok(next)
+        Ok(())
     }
 
     fn flush(&mut self, add: &AddSegments) -> Result<()> {

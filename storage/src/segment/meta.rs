@@ -15,6 +15,11 @@ impl SegmentId {
     pub const fn from_u128(bits: u128) -> Self {
         Self(uuid::Uuid::from_u128(bits))
     }
+
+    /// The 128 bits.
+    pub const fn to_u128(self) -> u128 {
+        self.0.as_u128()
+    }
 }
 
 impl fmt::Display for SegmentId {
