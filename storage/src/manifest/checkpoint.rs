@@ -141,6 +141,7 @@ fn segments(manifest: &Manifest) -> Result<StructArray, ArrowError> {
             ("rows", false, array::<UInt64Array, _>(each().map(|s| Some(s.rows)))),
             ("bytes", false, array::<UInt64Array, _>(each().map(|s| Some(s.bytes)))),
             ("tail_bytes", false, array::<UInt64Array, _>(each().map(|s| Some(s.tail_bytes)))),
+            ("tail_crc32c", false, array::<UInt32Array, _>(each().map(|s| Some(s.tail_crc32c)))),
             ("time_min", false, array::<Int64Array, _>(each().map(|s| Some(s.time.min.ns())))),
             ("time_max", false, array::<Int64Array, _>(each().map(|s| Some(s.time.max.ns())))),
             ("row_id_min", false, array::<Int64Array, _>(each().map(|s| Some(s.row_id_min.get())))),
@@ -264,7 +265,8 @@ fn read_segments(rows: &StructArray) -> Result<Vec<SegmentMeta>> {
     let (segment_ids, formats) = (column(rows, "id")?, column::<UInt32Array>(rows, "format_version")?);
     let (index_offset, index_bytes) = (numbers("index_offset")?, numbers("index_bytes")?);
     let index_version = column::<UInt32Array>(rows, "index_version")?;
-    let counts = column::<ListArray>(rows, "counts")?;
+    let (counts, checksums) =
+        (column::<ListArray>(rows, "counts")?, column::<UInt32Array>(rows, "tail_crc32c")?);
     let segment = |row: usize| {
         let at = |times: &Int64Array| Timestamp::from_ns(times.value(row));
         Ok(SegmentMeta {
@@ -274,6 +276,7 @@ fn read_segments(rows: &StructArray) -> Result<Vec<SegmentMeta>> {
             rows: row_counts.value(row),
             bytes: bytes.value(row),
             tail_bytes: tails.value(row),
+            tail_crc32c: checksums.value(row),
             time: TimeRange::new(at(time_min), at(time_max)),
             row_id_min: row_id(row_id_min.value(row))?,
             row_id_max: row_id(row_id_max.value(row))?,
