@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "a test says which part it skips")]
 
 pub mod binaries;
+pub mod client;
 pub mod parts;
 mod server;
 

@@ -63,6 +63,29 @@ impl Launch {
     /// # Panics
     /// If there is no binary to start or the log cannot be written.
     pub fn try_start(&self) -> Result<Server, String> {
+        let mut server = self.spawn();
+        while let Ok(line) = server.lines.recv_timeout(WAIT_MAX) {
+            if let Some((http, flight)) = ready(&line) {
+                server.http = http;
+                server.flight = flight;
+                return Ok(server);
+            }
+        }
+        server.kill();
+        Err(server.log_tail())
+    }
+
+    /// Starts it and kills it after `life`, ready or not.
+    ///
+    /// # Panics
+    /// If there is no binary to start or the log cannot be written.
+    pub async fn start_and_kill(&self, life: Duration) {
+        let mut server = self.spawn();
+        tokio::time::sleep(life).await;
+        server.kill();
+    }
+
+    fn spawn(&self) -> Server {
         std::fs::create_dir_all(&self.data_dir).expect("the data directory can be made");
         let log = self.data_dir.with_extension("log");
         let errors = open_log(&log);
@@ -73,16 +96,7 @@ impl Launch {
         let mut child = command.spawn().expect("ironbark can be started");
         let output = child.stdout.take().expect("standard output is piped");
         let lines = follow(output, open_log(&log));
-        let mut server = Server { child, lines, http: String::new(), flight: String::new(), log };
-        while let Ok(line) = server.lines.recv_timeout(WAIT_MAX) {
-            if let Some((http, flight)) = ready(&line) {
-                server.http = http;
-                server.flight = flight;
-                return Ok(server);
-            }
-        }
-        server.kill();
-        Err(server.log_tail())
+        Server { child, lines, http: String::new(), flight: String::new(), log }
     }
 }
 
@@ -110,6 +124,13 @@ impl Server {
     /// `host:port` of the Flight interface.
     pub fn flight_authority(&self) -> &str {
         self.flight.strip_prefix("http://").unwrap_or(&self.flight)
+    }
+
+    /// A command of the command line against this server; the caller adds what it is to do.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binaries::path("ironbark"));
+        command.env("IRONBARK_SERVER", self.flight()).stdin(Stdio::null());
+        command
     }
 
     /// Process id.
