@@ -1,0 +1,209 @@
+//! Reads lines out of bytes, whatever the bytes are.
+//!
+//! ```text
+//!   Read ─► buffer (grows to one line, at most LINE_BYTES_MAX) ─► up to LF ─► one CR before it dropped ─► text
+//! ```
+//!
+//! A line is what stands before a LF, or the rest of the file if something is left without one. Only the LF, or a CR
+//! directly before it, is taken away: a lone CR, NUL bytes and a byte order mark stay. Bytes that are not UTF-8
+//! become U+FFFD and are counted. A line over the limit is passed over and reported, and costs no memory.
+
+use std::borrow::Cow;
+use std::io::{self, BufRead, Chain, Cursor, Read};
+
+/// The longest line that is taken, in bytes.
+pub(crate) const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How much is read at a time, in bytes.
+const READ_BYTES: usize = 256 * 1024;
+/// Bytes that tell what a file is.
+const MAGIC_BYTES: usize = 4;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+
+/// A line, or where one was that is too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line<'a> {
+    /// Counted from 1.
+    pub(crate) number: u64,
+    /// Where it begins in the decompressed bytes.
+    pub(crate) offset: u64,
+    /// Its text, or why there is none.
+    pub(crate) text: Result<Text<'a>, TooLong>,
+}
+
+/// The text of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text<'a> {
+    /// Without LF or CRLF.
+    pub(crate) text: Cow<'a, str>,
+    /// How many runs of bytes were not UTF-8 and became U+FFFD.
+    pub(crate) replaced: u64,
+}
+
+/// A line over the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the line has {bytes} bytes, over the limit of {LINE_BYTES_MAX}")]
+pub(crate) struct TooLong {
+    /// Its length in bytes, without its end.
+    pub(crate) bytes: u64,
+}
+
+/// Reads lines one after the other.
+pub(crate) struct LineReader<R> {
+    source: R,
+    buffer: Vec<u8>,
+    /// The bytes of `buffer` from `start` on are not yet given out.
+    start: usize,
+    number: u64,
+    offset: u64,
+    line_bytes_max: usize,
+}
+
+impl<R: Read> LineReader<R> {
+    /// A reader that begins with line 1 at offset 0.
+    pub(crate) fn new(source: R) -> Self {
+        Self::with_limit(source, LINE_BYTES_MAX)
+    }
+
+    pub(super) fn with_limit(source: R, line_bytes_max: usize) -> Self {
+        Self { source, buffer: Vec::new(), start: 0, number: 0, offset: 0, line_bytes_max }
+    }
+
+    /// The next line, or `None` at the end.
+    ///
+    /// # Errors
+    /// What the source answers, and nothing else.
+    pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+        let Some(found) = self.seek_end()? else { return Ok(None) };
+        self.number += 1;
+        let (number, offset) = (self.number, self.offset);
+        self.offset += found.length + u64::from(found.terminated);
+        let Some(kept) = found.kept else {
+            let text = Err(TooLong { bytes: found.length });
+            return Ok(Some(Line { number, offset, text }));
+        };
+        let start = self.start;
+        self.start += kept + usize::from(found.terminated);
+        let bytes = self.buffer.get(start..start + kept).unwrap_or_default();
+        let bytes = if found.terminated { bytes.strip_suffix(b"\r").unwrap_or(bytes) } else { bytes };
+        Ok(Some(Line { number, offset, text: Ok(text(bytes)) }))
+    }
+
+    /// Brings a whole line into the buffer, or finds how long one is that does not fit.
+    fn seek_end(&mut self) -> io::Result<Option<Found>> {
+        let mut searched = 0;
+        loop {
+            let rest = self.buffer.get(self.start..).unwrap_or_default();
+            let fresh = rest.get(searched..).unwrap_or_default();
+            let at = memchr::memchr(b'\n', fresh).map(|at| searched + at);
+            if at.unwrap_or(rest.len()) > self.line_bytes_max {
+                return self.skip_line().map(Some);
+            }
+            if let Some(at) = at {
+                return Ok(Some(Found::in_buffer(at, true)));
+            }
+            searched = rest.len();
+            if self.fill()? == 0 {
+                return Ok((searched > 0).then(|| Found::in_buffer(searched, false)));
+            }
+        }
+    }
+
+    /// Reads on to the end of a line without keeping it.
+    fn skip_line(&mut self) -> io::Result<Found> {
+        let mut length = 0;
+        loop {
+            let rest = self.buffer.get(self.start..).unwrap_or_default();
+            let at = memchr::memchr(b'\n', rest);
+            length += u64::try_from(at.unwrap_or(rest.len())).unwrap_or(u64::MAX);
+            if let Some(at) = at {
+                self.start += at + 1;
+                return Ok(Found { length, kept: None, terminated: true });
+            }
+            self.start = self.buffer.len();
+            if self.fill()? == 0 {
+                return Ok(Found { length, kept: None, terminated: false });
+            }
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + READ_BYTES, 0);
+        let space = self.buffer.get_mut(filled..).unwrap_or_default();
+        let read = loop {
+            match self.source.read(space) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(filled + read.as_ref().map_or(0, |read| *read));
+        read
+    }
+}
+
+/// Where a line ends.
+struct Found {
+    /// Bytes of the line, without the LF.
+    length: u64,
+    /// The same, if the line is in the buffer.
+    kept: Option<usize>,
+    /// Whether a LF follows.
+    terminated: bool,
+}
+
+impl Found {
+    fn in_buffer(kept: usize, terminated: bool) -> Self {
+        Self { length: u64::try_from(kept).unwrap_or(u64::MAX), kept: Some(kept), terminated }
+    }
+}
+
+fn text(bytes: &[u8]) -> Text<'_> {
+    let text = String::from_utf8_lossy(bytes);
+    let replaced = match &text {
+        Cow::Borrowed(_) => 0,
+        Cow::Owned(_) => bytes.utf8_chunks().filter(|piece| !piece.invalid().is_empty()).count(),
+    };
+    Text { text, replaced: u64::try_from(replaced).unwrap_or(u64::MAX) }
+}
+
+/// The bytes of `source`, decompressed if its first bytes say gzip (of any number of members) or zstd.
+///
+/// # Errors
+/// What the source answers, and `InvalidData` for a file in UTF-16, which would be read as garbage.
+pub(crate) fn decompress<'a>(mut source: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    let mut magic = [0; MAGIC_BYTES];
+    let read = read_up_to(&mut source, &mut magic)?;
+    let head = magic.get(..read).unwrap_or_default().to_vec();
+    if UTF16_MARKS.iter().any(|mark| head.starts_with(mark)) {
+        let message = "the file begins with the byte order mark of UTF-16, which is not supported; convert it to \
+                       UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    let (gzip, zstd) = (head.starts_with(&GZIP_MAGIC), head.starts_with(&ZSTD_MAGIC));
+    let whole: Chain<Cursor<Vec<u8>>, _> = Cursor::new(head).chain(source);
+    Ok(match (gzip, zstd) {
+        (true, _) => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
+        (_, true) => Box::new(zstd::stream::read::Decoder::with_buffer(whole)?),
+        _ => Box::new(whole),
+    })
+}
+
+fn read_up_to(source: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = space.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! From the bytes of a log file to lines, and from a line to its timestamp and level.
+//!
+//! ```text
+//!   bytes ──decompress──► LineReader ──(only with multiline: RecordReader)──► line
+//!                                                                              │
+//!                          Recogniser: timestamp.rs (families) + level.rs ◄────┘
+//!                                                                              ▼
+//!                                                       Fields { timestamp_ns, level }
+//! ```
+//!
+//! Everything here is synchronous and pure: the clock is a parameter, nothing is sent, and the message is never
+//! changed. What is not recognised stays `None`: a guess that is wrong costs more than an arrival time.
+
+mod fields;
+mod keyed;
+mod level;
+mod lines;
+mod multiline;
+mod timestamp;
+
+pub(crate) use fields::{Fields, Recogniser};
+pub(crate) use lines::{Line, LineReader, decompress};
+pub(crate) use multiline::RecordReader;
+pub(crate) use timestamp::{InvalidZone, Zone};
