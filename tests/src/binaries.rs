@@ -26,6 +26,21 @@ pub fn path(name: &str) -> PathBuf {
     path
 }
 
+/// A command that runs `ironbark` or `ironbark-compactor`, without the settings of whoever runs the tests.
+///
+/// # Panics
+/// As [`path`].
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(path(name));
+    for (variable, _) in std::env::vars_os() {
+        let text = variable.to_string_lossy();
+        if text.starts_with("IRONBARK_") || text.starts_with("AWS_") {
+            command.env_remove(&variable);
+        }
+    }
+    command
+}
+
 /// `target/debug`, two levels above `target/debug/deps/test-0123`.
 fn target_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");

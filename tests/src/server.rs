@@ -89,7 +89,7 @@ impl Launch {
         std::fs::create_dir_all(&self.data_dir).expect("the data directory can be made");
         let log = self.data_dir.with_extension("log");
         let errors = open_log(&log);
-        let mut command = Command::new(binaries::path("ironbark"));
+        let mut command = binaries::command("ironbark");
         command.args(["serve", "--http", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--data-dir"]);
         command.arg(&self.data_dir).args(&self.arguments).envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
@@ -128,7 +128,7 @@ impl Server {
 
     /// A command of the command line against this server; the caller adds what it is to do.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binaries::path("ironbark"));
+        let mut command = binaries::command("ironbark");
         command.env("IRONBARK_SERVER", self.flight()).stdin(Stdio::null());
         command
     }
