@@ -4,10 +4,14 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ironbark_storage::ErrorKind;
 
 use crate::wal::{Damage, Lsn};
+
+/// What a client is told to wait where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Result of the write path.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -128,17 +132,192 @@ pub enum Error {
     /// The WAL was closed, or its writer thread ended before it answered.
     #[error("the WAL is closed: the server is shutting down, or its writer thread ended; see the log")]
     WalClosed,
+    /// An intact WAL record does not hold what it should: a bug, or another release's record.
+    #[error("WAL record {lsn} in {} cannot be read: {reason}; run the release that wrote it", dir.display())]
+    WalRecord {
+        /// The WAL directory.
+        dir: PathBuf,
+        /// The record.
+        lsn: Lsn,
+        /// What is wrong in it.
+        reason: String,
+    },
+    /// A file of the data directory could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the data directory.
+    #[error(
+        "the data directory {} is in use by {}: stop that process, or give this one another --data-dir",
+        dir.display(), pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    )]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+        /// The process, if it wrote its number.
+        pid: Option<u32>,
+    },
+    /// The identity file of the data directory cannot be read or written.
+    #[error("{}: {source}; restore the file from a copy", path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its JSON.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A file of the data directory was written by a newer release.
+    #[error("{} has format version {found}, this release reads up to {supported}: upgrade Ironbark", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The newest version that this code reads.
+        supported: u32,
+    },
+    /// An idempotency file is damaged.
+    #[error(
+        "{} is damaged at byte {offset}: restore it from a copy, or move it away: repeated requests of the last day \
+         may then be stored twice",
+        path.display()
+    )]
+    KeyFileDamaged {
+        /// The file.
+        path: PathBuf,
+        /// Byte offset.
+        offset: usize,
+    },
+    /// Rows in memory have reached the budget. Nothing of the request was stored.
+    #[error(
+        "rows waiting for their segments take {used_bytes} of {limit_bytes} bytes of memory; retry in {retry_after_ms} ms"
+    )]
+    MemoryFull {
+        /// Bytes in use.
+        used_bytes: u64,
+        /// The configured limit in bytes.
+        limit_bytes: u64,
+        /// How long a client should wait, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// Too many partitions wait for their segments. Nothing of the request was stored.
+    #[error(
+        "{open} partitions are open, the limit is {limit}; retry in {retry_after_ms} ms, and send rows in time order"
+    )]
+    TooManyPartitions {
+        /// Partitions in memory.
+        open: usize,
+        /// The limit.
+        limit: usize,
+        /// How long a client should wait, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// One append touches too many days.
+    #[error(
+        "the rows of one request fall on {days} days, the limit is {limit}: send rows in time order, fewer at once"
+    )]
+    TooManyDays {
+        /// Days touched.
+        days: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// One append has more rows than a record can count.
+    #[error("one request has {rows} rows, the limit is {}: send fewer at once", u32::MAX)]
+    BatchTooLarge {
+        /// Rows in the request.
+        rows: usize,
+    },
+    /// Too many tables are in use.
+    #[error("more than {limit} tables are in use by this server: restart it, or use fewer tables")]
+    TooManyTables {
+        /// The limit.
+        limit: usize,
+    },
+    /// An idempotency key is not of the form that one must have.
+    #[error(
+        "the idempotency key has {bytes} bytes: it must be 1 to {limit} visible ASCII characters without spaces"
+    )]
+    InvalidKey {
+        /// Its length in bytes.
+        bytes: usize,
+        /// The longest that is allowed, in bytes.
+        limit: usize,
+    },
+    /// An idempotency key was used before with another body.
+    #[error(
+        "the idempotency key {key:?} was used for another request to {table}: use a new key for each request"
+    )]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// Tenant and table.
+        table: String,
+    },
+    /// More idempotency keys are alive than may be remembered. Nothing of the request was stored.
+    #[error(
+        "{limit} idempotency keys of the last day are remembered and no more can be: send larger batches, or raise \
+         engine.idempotency_keys_max"
+    )]
+    TooManyKeys {
+        /// The configured limit.
+        limit: usize,
+    },
+    /// A background task ended by a panic: a bug.
+    #[error("the {task} task ended unexpectedly; see the log, and report this as a bug")]
+    TaskFailed {
+        /// Which task.
+        task: &'static str,
+    },
+    /// The layer below failed.
+    #[error(transparent)]
+    Storage(#[from] ironbark_storage::Error),
 }
 
 impl Error {
     /// What the caller must do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::WalIo { .. } | Self::WalDiskFull { .. } | Self::WalQueueFull { .. } => ErrorKind::Retry,
-            Self::WalRecordTooLarge { .. } => ErrorKind::Request,
-            Self::WalDamaged { .. } => ErrorKind::Corrupt,
-            Self::WalNewerFormat { .. } => ErrorKind::TooNew,
-            Self::WalPoisoned { .. } | Self::WalEpochTooOld { .. } | Self::WalClosed => ErrorKind::Fatal,
+            Self::WalIo { .. }
+            | Self::WalDiskFull { .. }
+            | Self::WalQueueFull { .. }
+            | Self::MemoryFull { .. }
+            | Self::TooManyPartitions { .. }
+            | Self::TooManyTables { .. }
+            | Self::TooManyKeys { .. } => ErrorKind::Retry,
+            Self::WalRecordTooLarge { .. }
+            | Self::TooManyDays { .. }
+            | Self::BatchTooLarge { .. }
+            | Self::InvalidKey { .. } => ErrorKind::Request,
+            Self::KeyReused { .. } => ErrorKind::Conflict,
+            Self::WalDamaged { .. }
+            | Self::WalRecord { .. }
+            | Self::KeyFileDamaged { .. }
+            | Self::Identity { .. } => ErrorKind::Corrupt,
+            Self::WalNewerFormat { .. } | Self::NewerFormat { .. } => ErrorKind::TooNew,
+            Self::WalPoisoned { .. }
+            | Self::WalEpochTooOld { .. }
+            | Self::WalClosed
+            | Self::Io { .. }
+            | Self::Locked { .. }
+            | Self::TaskFailed { .. } => ErrorKind::Fatal,
+            Self::Storage(error) => error.kind(),
+        }
+    }
+
+    /// How long a client should wait before it tries again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::WalQueueFull { retry_after_ms, .. }
+            | Self::MemoryFull { retry_after_ms, .. }
+            | Self::TooManyPartitions { retry_after_ms, .. } => Some(Duration::from_millis(*retry_after_ms)),
+            _ if self.kind() == ErrorKind::Retry => Some(RETRY_AFTER),
+            _ => None,
         }
     }
 }

@@ -180,6 +180,11 @@ impl<T: Send + 'static> Wal<T> {
         })
     }
 
+    /// Whether [`Wal::truncate_before`] would remove a file.
+    pub(crate) fn would_free(&self, lsn: Lsn) -> bool {
+        self.files.lock().oldest_before(lsn).is_some()
+    }
+
     /// The records that the files hold: from the oldest to the one that comes next.
     pub fn live_range(&self) -> Range<Lsn> {
         self.files.lock().range()

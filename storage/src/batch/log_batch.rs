@@ -77,6 +77,14 @@ impl LogBatch {
         self.rows.columns().iter().map(bytes).sum()
     }
 
+    /// On how many UTC days the rows fall.
+    pub fn days(&self) -> usize {
+        let Ok(times) = timestamps(&self.rows) else { return 0 };
+        let days: std::collections::HashSet<Day> =
+            times.values().iter().map(|ns| Timestamp::from_ns(*ns).day()).collect();
+        days.len()
+    }
+
     /// The rows of [`LogSchema::stored`]: `ingested_at` is the arrival, `_row_id` counts up from `first` in the
     /// order of the batch. Cut by UTC day, days in order, rows of a day in the order of the batch.
     pub fn into_stored(self, first: RowId) -> Result<Vec<(Day, RecordBatch)>> {

@@ -173,7 +173,7 @@ fn counts(segments: &[&SegmentMeta]) -> Result<ArrayRef, ArrowError> {
     )?;
     let field = Arc::new(Field::new("item", elements.data_type().clone(), false));
     let offsets = OffsetBuffer::from_lengths(lists().map(|list| list.map_or(0, <[_]>::len)));
-    let nulls = NullBuffer::from_iter(lists().map(|list| list.is_some()));
+    let nulls = lists().map(|list| list.is_some()).collect::<NullBuffer>();
     Ok(Arc::new(ListArray::try_new(field, offsets, Arc::new(elements), Some(nulls))?))
 }
 

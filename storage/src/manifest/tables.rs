@@ -39,7 +39,8 @@ pub async fn list_tables(store: &Store) -> Result<Vec<TableRef>> {
 pub async fn list_tenant_tables(store: &Store, tenant: &TenantId) -> Result<Vec<TableName>> {
     let objects = store.tenant(tenant);
     let prefixes = descend(&*objects, vec![key::tenant_prefix(tenant)]).await?;
-    let named = prefixes.iter().filter_map(|prefix| prefix.filename()?.parse::<TableName>().ok());
+    let named = prefixes.iter().filter_map(|prefix: &Path| prefix.filename()?.parse::<TableName>().ok());
+    let named: Vec<TableName> = named.collect();
     let tables: Vec<Option<TableName>> = stream::iter(named)
         .map(async |table| {
             let prefix = key::manifest_prefix(&TableRef { tenant: tenant.clone(), table: table.clone() });

@@ -1,0 +1,286 @@
+//! The engine: one handle over admission, WAL, buffers and flush.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ironbark_storage::{
+    Ambient, Epoch, LogBatch, Manifest, ManifestEdit, ManifestLog, RowId, Snapshot, TableName, TableRef,
+    Tables, TenantId, WriterId, list_tenant_tables,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::EngineConfig;
+use crate::flush::FlushReport;
+use crate::home::DirLock;
+use crate::ingest::{Intake, Pending};
+use crate::once::{Claim, IdempotencyKey, KeyFiles, Once, OnceTable};
+use crate::table::TableMap;
+use crate::wal::{Lsn, NewRecord, RecoveryReport, Wal};
+use crate::{Error, Result, record};
+
+/// How often the flusher looks for what is due, in milliseconds.
+const FLUSH_TICK_MS: u64 = 200;
+/// How long the flusher rests after a failed round, in milliseconds.
+const FLUSH_RETRY_MS: u64 = 1_000;
+/// A table that nobody used for this long is not refreshed, in nanoseconds.
+const REFRESH_IDLE_NS: i64 = 300_000_000_000;
+/// Days that the rows of one append may fall on.
+pub(crate) const DAYS_PER_APPEND_MAX: usize = 4096;
+
+/// What became of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable and visible.
+    Fresh {
+        /// Rows stored.
+        rows: u64,
+        /// The id of the first row; the others follow. `None` without rows.
+        first_row: Option<RowId>,
+    },
+    /// It was done before under the same key: this was the answer.
+    Repeated {
+        /// [`Once::answer`] of the first append.
+        answer: Bytes,
+    },
+}
+
+/// The write path as an operator sees it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct EngineStatus {
+    /// This start's epoch.
+    pub epoch: Epoch,
+    /// Rows in memory, in bytes of the budget.
+    pub buffer_bytes: u64,
+    /// The budget.
+    pub buffer_bytes_max: u64,
+    /// Partitions in memory, live and frozen.
+    pub open_partitions: usize,
+    /// Bytes of WAL files.
+    pub wal_bytes: u64,
+    /// Why appends are refused until an operator acts, if they are.
+    pub stopped: Option<String>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: EngineConfig,
+    pub(crate) ambient: Ambient,
+    pub(crate) writer: WriterId,
+    pub(crate) epoch: Epoch,
+    pub(crate) tables: Arc<TableMap>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) once: Arc<OnceTable>,
+    pub(crate) key_files: Arc<KeyFiles>,
+    pub(crate) wal: Arc<Wal<Pending>>,
+    /// The last record of each epoch that the WAL held at the start.
+    pub(crate) epochs: Mutex<BTreeMap<Epoch, Lsn>>,
+    pub(crate) recovered: RecoveryReport,
+    pub(crate) _lock: Option<DirLock>,
+}
+
+/// The write path of one data directory. See the crate's documentation for what it promises.
+pub struct Engine {
+    inner: Arc<Inner>,
+    stop: watch::Sender<bool>,
+    flusher: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("epoch", &self.inner.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    pub(crate) fn start(inner: Inner) -> Arc<Self> {
+        let inner = Arc::new(inner);
+        let (stop, stopped) = watch::channel(false);
+        let flusher = tokio::spawn(run_flusher(Arc::clone(&inner), stopped));
+        Arc::new(Self { inner, stop, flusher: tokio::sync::Mutex::new(Some(flusher)) })
+    }
+
+    /// Makes a batch durable, visible and, under a key, unrepeatable. It is stored whole or not at all; when this
+    /// returns, it is on the local disk. Dropping the future does not undo an append that has begun.
+    ///
+    /// Refused before anything is stored: unknown table, memory or disk full, key used with another body.
+    pub async fn append(&self, table: &TableRef, batch: LogBatch, once: Option<Once>) -> Result<Appended> {
+        let inner = &self.inner;
+        let table = inner.tables.get(table).await?;
+        let claimed = match once {
+            None => None,
+            Some(once) => match inner.once.claim(&table.name, once.clone(), inner.ambient.clock.now()).await?
+            {
+                Claim::Repeated(answer) => return Ok(Appended::Repeated { answer }),
+                Claim::Mine(claimed) => Some((claimed, once)),
+            },
+        };
+        if batch.num_rows() == 0 && claimed.is_none() {
+            return Ok(Appended::Fresh { rows: 0, first_row: None });
+        }
+        inner.check_days(&batch)?;
+        let memory = inner.intake.budget.reserve(batch.memory_bytes())?;
+        let rows =
+            u32::try_from(batch.num_rows()).map_err(|_| Error::BatchTooLarge { rows: batch.num_rows() })?;
+        let payload = record::encode(&table.name, &batch, claimed.as_ref().map(|(_, once)| once))?;
+        let new = NewRecord { kind: record::KIND_ROWS, rows, payload };
+        let claimed = claimed.map(|(claimed, _)| claimed);
+        let committed = inner.wal.append(new, Pending { table, batch, memory, claimed })?.await?;
+        metrics::counter!("ironbark_appended_rows_total").increment(u64::from(rows));
+        let first_row = if rows == 0 { None } else { Some(RowId::new(inner.epoch, committed.first_seq)?) };
+        Ok(Appended::Fresh { rows: u64::from(rows), first_row })
+    }
+
+    /// The answer that was given under a key, if any: lets a protocol answer before it decodes the body. Waits while
+    /// the append of that key is under way.
+    pub async fn recall(
+        &self,
+        table: &TableRef,
+        key: &IdempotencyKey,
+        body_hash: u128,
+    ) -> Result<Option<Bytes>> {
+        self.inner.once.recall(table, key, body_hash, self.inner.ambient.clock.now()).await
+    }
+
+    /// Commits all rows that are in memory now to segments.
+    pub async fn flush(&self) -> Result<FlushReport> {
+        for table in self.inner.tables.all() {
+            table.state.lock().buffers.freeze_all();
+        }
+        self.inner.flush_frozen().await
+    }
+
+    /// Reads what other processes committed to a table.
+    pub async fn refresh(&self, table: &TableRef) -> Result<()> {
+        self.inner.tables.get(table).await?.refresh().await
+    }
+
+    /// The write path as it is now.
+    pub fn status(&self) -> EngineStatus {
+        let inner = &self.inner;
+        let open = inner.tables.all().iter().map(|table| table.state.lock().buffers.open_partitions()).sum();
+        EngineStatus {
+            epoch: inner.epoch,
+            buffer_bytes: inner.intake.budget.used(),
+            buffer_bytes_max: inner.intake.budget.limit(),
+            open_partitions: open,
+            wal_bytes: inner.wal.bytes_on_disk(),
+            stopped: inner.wal.stopped().map(|error| error.to_string()),
+        }
+    }
+
+    /// What the recovery at the start found.
+    pub fn recovered(&self) -> &RecoveryReport {
+        &self.inner.recovered
+    }
+
+    /// Flushes, ends the tasks and closes the WAL. Appends that come later are refused. Rows that could not be
+    /// flushed stay in the WAL; the error says why.
+    pub async fn shutdown(&self) -> Result<()> {
+        // Nobody listens any more if the flusher has ended.
+        let _ = self.stop.send(true);
+        if let Some(flusher) = self.flusher.lock().await.take()
+            && flusher.await.is_err()
+        {
+            tracing::error!("the flusher ended by a panic");
+        }
+        let wal = Arc::clone(&self.inner.wal);
+        let close = tokio::task::spawn_blocking(move || wal.close());
+        close.await.map_err(|_| Error::TaskFailed { task: "WAL close" })?;
+        self.flush().await.map(|_| ())
+    }
+}
+
+impl Inner {
+    /// Refuses a batch that would open too many partitions, and any batch while too many are open.
+    fn check_days(&self, batch: &LogBatch) -> Result<()> {
+        let days = batch.days();
+        if days > DAYS_PER_APPEND_MAX {
+            return Err(Error::TooManyDays { days, limit: DAYS_PER_APPEND_MAX });
+        }
+        let limit = self.config.open_partitions_max.saturating_mul(2).max(DAYS_PER_APPEND_MAX);
+        let open: usize =
+            self.tables.all().iter().map(|table| table.state.lock().buffers.open_partitions()).sum();
+        if open > limit {
+            self.intake.frozen.notify_one();
+            return Err(Error::TooManyPartitions { open, limit, retry_after_ms: FLUSH_RETRY_MS });
+        }
+        Ok(())
+    }
+
+    async fn refresh_used(&self) {
+        let now = self.ambient.clock.now();
+        for table in self.tables.all() {
+            if now.ns().saturating_sub(table.used_at().ns()) > REFRESH_IDLE_NS {
+                continue;
+            }
+            if let Err(error) = table.refresh().await {
+                tracing::warn!(table = %table.name, %error, "the manifest could not be read again");
+            }
+        }
+        self.once.forget_expired(now);
+    }
+}
+
+async fn run_flusher(inner: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    let refresh = Duration::from_millis(inner.config.manifest_refresh_ms.max(FLUSH_TICK_MS));
+    let mut refreshed = tokio::time::Instant::now();
+    let mut rest_ms = FLUSH_TICK_MS;
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => return,
+            () = inner.intake.frozen.notified(), if rest_ms == FLUSH_TICK_MS => {}
+            () = tokio::time::sleep(Duration::from_millis(rest_ms)) => {}
+        }
+        inner.freeze_due();
+        rest_ms = if inner.flush_frozen().await.is_ok() { FLUSH_TICK_MS } else { FLUSH_RETRY_MS };
+        if refreshed.elapsed() >= refresh {
+            inner.refresh_used().await;
+            refreshed = tokio::time::Instant::now();
+        }
+    }
+}
+
+#[async_trait]
+impl Tables for Engine {
+    async fn tables(&self, tenant: &TenantId) -> ironbark_storage::Result<Vec<TableName>> {
+        let mut names = list_tenant_tables(self.inner.tables.store(), tenant).await?;
+        names.push(TableName::default());
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    async fn create_table(&self, table: &TableRef) -> ironbark_storage::Result<()> {
+        let exists = || {
+            let (tenant, table) = (table.tenant.to_string(), table.table.to_string());
+            ironbark_storage::Error::TableExists { tenant, table }
+        };
+        if table.table.is_default() {
+            return Err(exists());
+        }
+        let log = ManifestLog::new(self.inner.tables.store(), table.clone(), self.inner.ambient.clone());
+        let empty = Arc::new(Manifest::empty(table.clone()));
+        log.commit(&empty, ManifestEdit::Create).await.map(|_| ())
+    }
+
+    async fn snapshot(&self, table: &TableRef) -> ironbark_storage::Result<Snapshot> {
+        match self.inner.tables.get(table).await {
+            Ok(found) => Ok(found.snapshot(self.inner.ambient.clock.now())),
+            Err(Error::Storage(error)) => Err(error),
+            Err(_) => Err(ironbark_storage::Error::Limit {
+                what: "the number of tables in use",
+                limit: 65_536,
+                unit: "tables",
+                advice: "use fewer tables at once",
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

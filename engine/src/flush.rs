@@ -1,0 +1,229 @@
+//! Flush: frozen buffers become segments, the manifest takes them, and the WAL lets go of their rows.
+//!
+//! ```text
+//!   due? ─► freeze ─► encode (blocking thread) ─► put ─► ManifestEdit::Add ─► free memory ─► truncate the WAL
+//! ```
+//!
+//! A failure at any step leaves the buffers as they were: the next round tries again, and objects that no commit
+//! names are garbage for the compactor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironbark_storage::{
+    AddSegments, Conflict, Epoch, FlushedRange, Manifest, ManifestEdit, Partition, RowIdRange, SegmentId,
+    SegmentMeta, SegmentOptions, encode_segment, put_segment,
+};
+use tokio::time::Instant;
+
+use crate::Result;
+use crate::buffer::FrozenBuffer;
+use crate::engine::Inner;
+use crate::once::DoneKey;
+use crate::table::Table;
+use crate::wal::Lsn;
+
+/// Frozen buffers that one commit takes.
+const BUFFERS_PER_COMMIT_MAX: usize = 64;
+/// From this share of the memory budget on the largest buffers are flushed, in per cent.
+const MEMORY_PRESSURE_PERCENT: u64 = 60;
+
+/// What a flush did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct FlushReport {
+    /// Segments committed.
+    pub segments: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Bytes of their objects.
+    pub bytes: u64,
+}
+
+impl FlushReport {
+    fn add(&mut self, other: Self) {
+        self.segments = self.segments.saturating_add(other.segments);
+        self.rows = self.rows.saturating_add(other.rows);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+impl Inner {
+    /// Freezes what is due: old buffers, the largest ones under memory pressure, the oldest ones when too many
+    /// partitions are open.
+    pub(crate) fn freeze_due(&self) {
+        let now = Instant::now();
+        let age_max = Duration::from_millis(self.config.flush_age_ms);
+        let mut live: Vec<(Arc<Table>, crate::buffer::LiveSize)> = Vec::new();
+        let mut frozen_bytes: u64 = 0;
+        for table in self.tables.all() {
+            let state = table.state.lock();
+            frozen_bytes += state.buffers.frozen().iter().map(|frozen| frozen.bytes).sum::<u64>();
+            live.extend(state.buffers.live_sizes().map(|size| (Arc::clone(&table), size)));
+        }
+        let (due, mut rest): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|(_, size)| now.duration_since(size.opened) >= age_max);
+        let mut freeze = due;
+        if rest.len() > self.config.open_partitions_max {
+            rest.sort_by_key(|(_, size)| std::cmp::Reverse(size.opened));
+            freeze.extend(rest.drain(self.config.open_partitions_max..));
+        }
+        let pressure = self.intake.budget.limit() / 100 * MEMORY_PRESSURE_PERCENT;
+        let mut unfrozen: u64 = rest.iter().map(|(_, size)| size.bytes).sum();
+        rest.sort_by_key(|(_, size)| size.bytes);
+        // Frozen buffers free their memory soon: freeze more only while the live ones alone are too much.
+        while unfrozen.saturating_add(frozen_bytes) > pressure && unfrozen > pressure / 2 {
+            let Some(largest) = rest.pop() else { break };
+            unfrozen = unfrozen.saturating_sub(largest.1.bytes);
+            freeze.push(largest);
+        }
+        for (table, size) in freeze {
+            table.state.lock().buffers.freeze(size.day);
+        }
+    }
+
+    /// Flushes all frozen buffers of all tables. The first error is returned after every table had its turn.
+    pub(crate) async fn flush_frozen(&self) -> Result<FlushReport> {
+        let mut report = FlushReport::default();
+        let mut outcome = Ok(());
+        for table in self.tables.all() {
+            match self.flush_table(&table).await {
+                Ok(flushed) => report.add(flushed),
+                Err(error) => {
+                    tracing::warn!(table = %table.name, %error, "flush failed; it will be tried again");
+                    metrics::counter!("ironbark_flush_failures_total").increment(1);
+                    outcome = outcome.and(Err(error));
+                }
+            }
+        }
+        self.truncate_wal().await?;
+        outcome.map(|()| report)
+    }
+
+    async fn flush_table(&self, table: &Arc<Table>) -> Result<FlushReport> {
+        let _committing = table.commit.lock().await;
+        let mut report = FlushReport::default();
+        loop {
+            let frozen: Vec<Arc<FrozenBuffer>> =
+                table.state.lock().buffers.frozen().iter().take(BUFFERS_PER_COMMIT_MAX).cloned().collect();
+            if frozen.is_empty() {
+                return Ok(report);
+            }
+            let mut segments = Vec::with_capacity(frozen.len());
+            for buffer in &frozen {
+                segments.push(self.write_segment(table, buffer).await?);
+            }
+            let flushed = FlushReport {
+                segments: segments.len() as u64,
+                rows: segments.iter().map(|segment| segment.rows).sum(),
+                bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            };
+            if self.commit_segments(table, &frozen, segments).await? {
+                metrics::counter!("ironbark_flushed_rows_total").increment(flushed.rows);
+                metrics::counter!("ironbark_flushed_segments_total").increment(flushed.segments);
+                report.add(flushed);
+            }
+        }
+    }
+
+    async fn write_segment(&self, table: &Table, buffer: &Arc<FrozenBuffer>) -> Result<SegmentMeta> {
+        let id = SegmentId::from_u128(self.ambient.uuid().as_u128());
+        let created_at = self.ambient.clock.now();
+        let rows = Arc::clone(buffer);
+        let partition = Partition { table: table.name.clone(), day: buffer.view.day };
+        let encode = move || {
+            encode_segment(id, &partition, &rows.view.batches, &SegmentOptions::default(), created_at)
+        };
+        let segment = tokio::task::spawn_blocking(encode)
+            .await
+            .map_err(|_| crate::Error::TaskFailed { task: "flush" })??;
+        put_segment(&*self.tables.store().tenant(&table.name.tenant), &table.name, &segment).await?;
+        tracing::debug!(table = %table.name, segment = %id, rows = buffer.rows(), "segment written");
+        Ok(segment.meta)
+    }
+
+    /// Commits segments and frees their buffers. `false` if they were in the manifest already, by an earlier attempt
+    /// whose answer was lost.
+    async fn commit_segments(
+        &self,
+        table: &Table,
+        frozen: &[Arc<FrozenBuffer>],
+        segments: Vec<SegmentMeta>,
+    ) -> Result<bool> {
+        let add = AddSegments {
+            writer: self.writer,
+            epoch: self.epoch,
+            segments,
+            flushed: flushed_ranges(frozen),
+            epoch_floor: self.epoch_floor(),
+        };
+        let base = Arc::clone(&table.state.lock().manifest);
+        let (manifest, fresh) = match table.log.commit(&base, ManifestEdit::Add(add)).await {
+            Ok(manifest) => (manifest, true),
+            Err(ironbark_storage::Error::Conflict { conflict: Conflict::RowsCommitted { .. }, .. }) => {
+                (table.log.refresh(&base).await?, false)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut state = table.state.lock();
+        let freed = state.buffers.remove_frozen(|buffer| is_flushed(&manifest, buffer));
+        state.manifest = manifest;
+        drop(state);
+        self.intake.budget.release(freed);
+        Ok(fresh)
+    }
+
+    /// The oldest epoch of which the WAL still has records.
+    fn epoch_floor(&self) -> Epoch {
+        let oldest = self.wal.live_range().start;
+        let epochs = self.epochs.lock();
+        epochs
+            .iter()
+            .filter(|(_, last)| **last >= oldest)
+            .map(|(epoch, _)| *epoch)
+            .min()
+            .unwrap_or(self.epoch)
+    }
+
+    /// Lets the WAL go up to the first record that a buffer still needs.
+    pub(crate) async fn truncate_wal(&self) -> Result<()> {
+        // The order matters: a record that enters a buffer after `applied` was read is not before `floor`.
+        let applied = self.intake.applied();
+        let needed =
+            self.tables.all().iter().filter_map(|table| table.state.lock().buffers.first_lsn()).min();
+        let floor: Lsn = needed.map_or(applied, |needed| needed.min(applied));
+        if floor <= self.wal.live_range().start {
+            return Ok(());
+        }
+        let (wal, keys, once) = (Arc::clone(&self.wal), Arc::clone(&self.key_files), Arc::clone(&self.once));
+        let before = once.forgotten_before(self.ambient.clock.now());
+        let work = move || -> Result<()> {
+            if wal.would_free(floor) {
+                let unsaved: Vec<DoneKey> = once.unsaved_before(floor);
+                keys.save(&unsaved)?;
+                once.saved_before(floor);
+                wal.truncate_before(floor)?;
+            }
+            keys.remove_before(before)
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| crate::Error::TaskFailed { task: "WAL truncation" })?
+    }
+}
+
+fn is_flushed(manifest: &Manifest, buffer: &FrozenBuffer) -> bool {
+    buffer.first_row().is_some_and(|row| manifest.is_flushed(buffer.view.day, row))
+}
+
+/// The rows of several buffers, one range for each day and epoch.
+fn flushed_ranges(frozen: &[Arc<FrozenBuffer>]) -> Vec<FlushedRange> {
+    let mut ranges: BTreeMap<(ironbark_storage::Day, Epoch), RowIdRange> = BTreeMap::new();
+    for buffer in frozen {
+        for ids in &buffer.view.row_ids {
+            let key = (buffer.view.day, ids.first.epoch());
+            ranges.entry(key).and_modify(|range| range.last = range.last.max(ids.last)).or_insert(*ids);
+        }
+    }
+    ranges.into_iter().map(|((day, _), range)| FlushedRange { day, range }).collect()
+}
