@@ -3,10 +3,7 @@
 //! A claim is a create-only object, `_ironbark/epoch/0000000012.json`, kept for ever: row ids begin with the epoch, so
 //! a number must never be given twice, not even after the loss of a local disk.
 
-use bytes::Bytes;
-use futures::TryStreamExt;
-
-use crate::store::{Created, create_once, failed};
+use crate::store::{Created, create_once, json_line, list_numbers};
 use crate::{Ambient, Epoch, Error, Result, Store, Timestamp, WriterId, key};
 
 /// Version of the claim objects that this build writes.
@@ -29,9 +26,7 @@ struct Claim {
 /// Claims the next epoch for a writer. An epoch whose claim ended in an error is never used.
 pub async fn claim_epoch(store: &Store, writer: WriterId, ambient: &Ambient) -> Result<Epoch> {
     let (objects, prefix) = (store.object_store(), key::epoch_prefix());
-    let listed = objects.list(Some(&prefix)).map_ok(|object| key::number(&object.location).unwrap_or(0));
-    let newest = listed.try_fold(0, |newest: u64, number| futures::future::ok(newest.max(number)));
-    let newest = newest.await.map_err(|source| failed(&prefix, source))?;
+    let newest = list_numbers(&*objects, &prefix).await?.pop().unwrap_or(0);
     let mut number = u32::try_from(newest).unwrap_or(u32::MAX);
     let (uuid, claimed_at) = (ambient.uuid(), ambient.clock.now());
     for _ in 0..EPOCH_ATTEMPTS_MAX {
@@ -39,10 +34,8 @@ pub async fn claim_epoch(store: &Store, writer: WriterId, ambient: &Ambient) -> 
         let epoch = Epoch::new(number)?;
         let key = key::epoch(epoch);
         let claim = Claim { format_version: EPOCH_FORMAT_VERSION, epoch, writer, uuid, claimed_at };
-        let mut bytes =
-            serde_json::to_vec(&claim).map_err(|source| Error::Json { object: key.to_string(), source })?;
-        bytes.push(b'\n');
-        if create_once(&*objects, &key, &Bytes::from(bytes), EPOCH_BYTES_MAX).await? == Created::Ours {
+        let bytes = json_line(&key, &claim)?;
+        if create_once(&*objects, &key, &bytes, EPOCH_BYTES_MAX).await? == Created::Ours {
             return Ok(epoch);
         }
     }

@@ -17,6 +17,7 @@ pub mod clock;
 mod epoch;
 mod error;
 pub mod key;
+mod lease;
 mod level;
 mod manifest;
 mod partition;
@@ -36,10 +37,11 @@ pub use batch::{
 pub use clock::Ambient;
 pub use epoch::claim_epoch;
 pub use error::{Conflict, Error, ErrorKind, Result};
+pub use lease::{Lease, LeaseTerms, Leases};
 pub use level::Level;
 pub use manifest::{
-    AddSegments, FlushedRange, Manifest, ManifestEdit, ManifestLog, RemovedSegment, WriterId, list_tables,
-    list_tenant_tables,
+    AddSegments, FlushedRange, Manifest, ManifestEdit, ManifestLog, RemovedSegment, TrimReport, WriterId,
+    list_tables, list_tenant_tables,
 };
 pub use partition::Partition;
 pub use row_id::{EPOCH_MAX, Epoch, RowId, RowIdRange, SEQUENCE_BITS, SEQUENCE_MAX};

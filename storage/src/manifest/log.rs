@@ -24,7 +24,7 @@ use object_store::{ObjectStore, PutMode};
 use uuid::Uuid;
 
 use crate::error::Conflict;
-use crate::store::{Created, create_once, exists, failed, read_object};
+use crate::store::{Created, create_once, exists, list_numbers, read_object};
 use crate::{Ambient, Error, Manifest, ManifestEdit, Result, Store, TableRef, key};
 
 use super::checkpoint::{self, CHECKPOINT_BYTES_MAX};
@@ -131,15 +131,15 @@ impl ManifestLog {
     /// The state of the newest checkpoint, or `None` when a trimmer was faster.
     async fn newest_checkpoint(&self) -> Result<Option<Manifest>> {
         let prefix = key::checkpoint_prefix(&self.table);
-        let listed = self.objects.list(Some(&prefix)).map_ok(|object| key::number(&object.location));
-        let newest = listed
-            .try_fold(None, |newest, number| futures::future::ok(newest.max(number)))
-            .await
-            .map_err(|source| failed(&prefix, source))?;
+        let newest = list_numbers(&*self.objects, &prefix).await?.pop();
         let Some(newest) = newest else { return Ok(Some(Manifest::empty(self.table.clone()))) };
-        let key = key::checkpoint(&self.table, newest);
+        self.read_checkpoint(newest).await
+    }
+
+    pub(super) async fn read_checkpoint(&self, version: u64) -> Result<Option<Manifest>> {
+        let key = key::checkpoint(&self.table, version);
         let bytes = read_object(&*self.objects, &key, CHECKPOINT_BYTES_MAX).await?;
-        bytes.map(|bytes| checkpoint::decode(&key, &self.table, newest, &bytes)).transpose()
+        bytes.map(|bytes| checkpoint::decode(&key, &self.table, version, &bytes)).transpose()
     }
 
     /// Applies the commits after `base` until one is missing, or returns `None` when a boundary lies over them: then

@@ -11,8 +11,10 @@ mod edit;
 mod log;
 mod state;
 mod tables;
+mod trim;
 
 pub use edit::{AddSegments, FlushedRange, ManifestEdit, WriterId};
 pub use log::ManifestLog;
 pub use state::{Manifest, RemovedSegment};
 pub use tables::{list_tables, list_tenant_tables};
+pub use trim::TrimReport;

@@ -13,9 +13,10 @@
 //! Nothing relies on overwriting an object, nor on the order of a listing.
 
 mod confined;
-mod create;
 mod local;
 mod s3;
+pub mod sim;
+mod small;
 mod staging;
 mod url;
 
@@ -28,7 +29,7 @@ use object_store::prefix::PrefixStore;
 
 use crate::{Error, Result, TenantId, key};
 
-pub(crate) use create::{Created, create_once, exists, read_object};
+pub(crate) use small::{Created, create_once, exists, json_line, list_numbers, read_object};
 pub use url::StoreUrl;
 
 /// An object store with Ironbark's keys in it. Cloning it is cheap.

@@ -1,4 +1,5 @@
-//! Creating an object exactly once, whatever the network says: the ground of commits, epochs and leases.
+//! Small numbered objects, the ground of commits, epochs and leases: created exactly once, whatever the network says,
+//! read whole and listed by number.
 //!
 //! A put may fail after it took effect, and a repetition may then find its own object in the way. So an answer other
 //! than success is never believed: the object itself is read and compared. Callers put a fresh UUID into the bytes,
@@ -7,17 +8,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{TryStreamExt, future};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, PutMode, PutPayload};
 
-use crate::{Error, Result};
+use crate::{Error, Result, key};
 
 use super::failed;
 
 /// Puts of one object before the last error is returned.
 const CREATE_ATTEMPTS_MAX: u32 = 6;
-/// Pause before the second put, in milliseconds; it doubles with each further one.
-const CREATE_BACKOFF_MS: u64 = 10;
+/// A quarter of the pause before the third put, in milliseconds; it doubles with each further one.
+const CREATE_BACKOFF_MS: u64 = 5;
 
 /// Whose object lies at a key after an attempt to create it.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +55,10 @@ pub(crate) async fn create_once(
             Ok(None) => {}
             Err(unread) => tracing::debug!(%key, %unread, "cannot read back after a failed put"),
         }
-        tokio::time::sleep(Duration::from_millis(CREATE_BACKOFF_MS << attempt)).await;
+        // The first repetition is at once: most failures are over by then.
+        if attempt > 1 {
+            tokio::time::sleep(Duration::from_millis(CREATE_BACKOFF_MS << attempt)).await;
+        }
     }
 }
 
@@ -95,6 +100,23 @@ pub(crate) async fn read_object(
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(failed(key, error)),
     }
+}
+
+/// The numbers of the objects below a prefix, in order.
+pub(crate) async fn list_numbers(objects: &dyn ObjectStore, prefix: &Path) -> Result<Vec<u64>> {
+    let numbers =
+        objects.list(Some(prefix)).try_filter_map(|object| future::ok(key::number(&object.location)));
+    let mut numbers: Vec<u64> = numbers.try_collect().await.map_err(|source| failed(prefix, source))?;
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// A value as one line of JSON: the whole content of a small object.
+pub(crate) fn json_line<T: serde::Serialize>(key: &Path, value: &T) -> Result<Bytes> {
+    let mut bytes =
+        serde_json::to_vec(value).map_err(|source| Error::Json { object: key.to_string(), source })?;
+    bytes.push(b'\n');
+    Ok(bytes.into())
 }
 
 /// Whether an object is there.
