@@ -14,6 +14,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::SegmentMeta;
 use super::checksums::{ChunkChecksums, chunk_ranges};
@@ -23,6 +24,8 @@ use crate::{Error, LogSchema, Partition, Result, TableRef, TimeRange, column, ke
 
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8_192;
+/// A number, or the offset and validity of a text, in memory.
+const VALUE_BYTES: i64 = 8;
 
 /// Which columns to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,23 @@ impl SegmentReader {
     /// First and last timestamp of a row group.
     pub fn row_group_time(&self, row_group: usize) -> Option<TimeRange> {
         row_group_time(self.parquet.metadata(), row_group)
+    }
+
+    /// Number of rows of a row group.
+    pub fn row_group_rows(&self, row_group: usize) -> u64 {
+        let group = self.parquet.metadata().row_groups().get(row_group);
+        group.and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
+    }
+
+    /// About how many bytes all columns of a row group take in memory.
+    pub fn row_group_memory_bytes(&self, row_group: usize) -> u64 {
+        let group = self.parquet.metadata().row_groups().get(row_group);
+        let chunk_bytes = |chunk: &ColumnChunkMetaData| {
+            let plain = chunk.num_values().saturating_mul(VALUE_BYTES);
+            let text = chunk.unencoded_byte_array_data_bytes().unwrap_or(0);
+            u64::try_from(plain.saturating_add(text)).unwrap_or(0)
+        };
+        group.map_or(0, |group| group.columns().iter().map(chunk_bytes).sum())
     }
 
     /// Reads a row group, or those of its rows that are selected, in the order of the file. Fails with

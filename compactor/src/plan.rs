@@ -1,0 +1,168 @@
+//! Which rows of which inputs go into which row group of the merged segment.
+//!
+//! ```text
+//!   inputs' (timestamp, _row_id) ──► sorted ──► cut ──► slice 0: rows 3, 4, 9 of input 0's row group 1 …
+//! ```
+//!
+//! Input row groups are sorted by source inside, so the rows of a slice of time lie scattered in them. The plan holds
+//! 24 bytes for each row and so knows them exactly; the job then reads just these, slice by slice, and never holds
+//! more than one slice of rows.
+
+use ironbark_storage::RowFingerprint;
+use parquet::arrow::arrow_reader::RowSelection;
+
+/// A row of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Origin {
+    time: i64,
+    id: i64,
+    group: u32,
+    row: u32,
+}
+
+/// Rows to read from one row group of one input.
+#[derive(Clone, Debug)]
+pub(crate) struct Pick {
+    pub(crate) input: usize,
+    pub(crate) row_group: usize,
+    pub(crate) selection: RowSelection,
+}
+
+/// A row group of an input.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    input: usize,
+    /// Its number in the input.
+    number: usize,
+    rows: usize,
+}
+
+/// Collects the inputs' rows; see [`MergePlanBuilder::finish`].
+#[derive(Debug, Default)]
+pub(crate) struct MergePlanBuilder {
+    groups: Vec<Group>,
+    origins: Vec<Origin>,
+    fingerprint: RowFingerprint,
+}
+
+impl MergePlanBuilder {
+    /// Begins a row group of an input; the rows added next are its, in order.
+    pub(crate) fn begin(&mut self, input: usize, row_group: usize) {
+        self.groups.push(Group { input, number: row_group, rows: 0 });
+    }
+
+    /// Adds rows of the row group begun last.
+    pub(crate) fn add(&mut self, times: &[i64], ids: &arrow::array::Int64Array) {
+        self.fingerprint.add(ids);
+        let number = self.groups.len().saturating_sub(1);
+        let (Ok(number), Some(group)) = (u32::try_from(number), self.groups.last_mut()) else { return };
+        for (time, id) in times.iter().zip(ids.values()) {
+            // A row group holds far less than 2^32 rows.
+            let row = u32::try_from(group.rows).unwrap_or(u32::MAX);
+            self.origins.push(Origin { time: *time, id: *id, group: number, row });
+            group.rows += 1;
+        }
+    }
+
+    /// Orders the rows. Fails with the row's id and two inputs where a row is there twice.
+    pub(crate) fn finish(mut self, slice_rows: usize) -> Result<MergePlan, RepeatedRow> {
+        self.origins.sort_unstable();
+        let input = |origin: &Origin| self.groups.get(place(origin.group)).map_or(0, |group| group.input);
+        for pair in self.origins.windows(2) {
+            if let [a, b] = pair
+                && a.id == b.id
+            {
+                return Err(RepeatedRow { row_id: a.id, inputs: (input(a), input(b)) });
+            }
+        }
+        let (groups, origins, fingerprint) = (self.groups, self.origins, self.fingerprint);
+        Ok(MergePlan { groups, origins, fingerprint, slice_rows: slice_rows.max(1) })
+    }
+}
+
+/// A row that is in two inputs, or twice in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RepeatedRow {
+    pub(crate) row_id: i64,
+    pub(crate) inputs: (usize, usize),
+}
+
+/// What goes where; see the module.
+#[derive(Debug)]
+pub(crate) struct MergePlan {
+    groups: Vec<Group>,
+    origins: Vec<Origin>,
+    fingerprint: RowFingerprint,
+    slice_rows: usize,
+}
+
+impl MergePlan {
+    /// The inputs' rows.
+    pub(crate) fn fingerprint(&self) -> RowFingerprint {
+        self.fingerprint
+    }
+
+    /// How many slices there are.
+    pub(crate) fn slices(&self) -> usize {
+        self.origins.len().div_ceil(self.slice_rows)
+    }
+
+    /// What to read for a slice.
+    pub(crate) fn slice(&self, at: usize) -> Vec<Pick> {
+        let start = at.saturating_mul(self.slice_rows).min(self.origins.len());
+        let end = start.saturating_add(self.slice_rows).min(self.origins.len());
+        let mut rows: Vec<(u32, u32)> =
+            self.origins.get(start..end).unwrap_or_default().iter().map(|o| (o.group, o.row)).collect();
+        rows.sort_unstable();
+        let pick = |rows: &[(u32, u32)]| {
+            let (number, _) = rows.first()?;
+            let group = self.groups.get(place(*number))?;
+            let ranges = rows.iter().map(|(_, row)| place(*row)..place(*row) + 1);
+            let selection = RowSelection::from_consecutive_ranges(ranges, group.rows);
+            Some(Pick { input: group.input, row_group: group.number, selection })
+        };
+        rows.chunk_by(|a, b| a.0 == b.0).filter_map(pick).collect()
+    }
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_cut_by_time_and_picked_where_they_lie() {
+        let mut builder = MergePlanBuilder::default();
+        builder.begin(0, 0);
+        builder.add(&[5, 1, 3], &Int64Array::from(vec![50, 10, 30]));
+        builder.begin(1, 4);
+        builder.add(&[2, 4], &Int64Array::from(vec![20, 40]));
+        let plan = builder.finish(3).unwrap();
+        assert_eq!((plan.slices(), plan.fingerprint().rows), (2, 5));
+        let picks = |at| {
+            let picks = plan.slice(at).into_iter().map(|pick| {
+                let rows: Vec<_> = pick.selection.iter().map(|run| (run.skip, run.row_count)).collect();
+                (pick.input, pick.row_group, rows)
+            });
+            picks.collect::<Vec<_>>()
+        };
+        assert_eq!(picks(0), [(0, 0, vec![(true, 1), (false, 2)]), (1, 4, vec![(false, 1), (true, 1)])]);
+        assert_eq!(picks(1), [(0, 0, vec![(false, 1), (true, 2)]), (1, 4, vec![(true, 1), (false, 1)])]);
+    }
+
+    #[test]
+    fn a_row_in_two_inputs_is_refused() {
+        let mut builder = MergePlanBuilder::default();
+        builder.begin(0, 0);
+        builder.add(&[5, 6], &Int64Array::from(vec![50, 60]));
+        builder.begin(1, 0);
+        builder.add(&[6], &Int64Array::from(vec![60]));
+        let error = builder.finish(3).unwrap_err();
+        assert_eq!(error, RepeatedRow { row_id: 60, inputs: (0, 1) });
+    }
+}

@@ -1,0 +1,222 @@
+//! Rounds over all tables: merge what the policy chooses, then collect garbage.
+//!
+//! A round can be dropped at any await: what was committed stays, what was put without a commit is garbage.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironbark_storage::{
+    Ambient, Day, Error as StorageError, ErrorKind, Manifest, ManifestEdit, ManifestLog, Partition,
+    SegmentMeta, Store, TableRef, Timestamp, list_tables,
+};
+
+use crate::config::{CompactorConfig, ns};
+use crate::garbage::Collector;
+use crate::job::MergeJob;
+use crate::policy::Activity;
+use crate::{CompactionSpec, Failure, Report, Result};
+
+/// Merges of one table in one round; the next round goes on.
+const MERGES_PER_ROUND_MAX: u64 = 64;
+/// Merges beyond the number of segments at its start that settling a table may take: others may add segments.
+const SETTLE_EXTRA_MERGES_MAX: u64 = 64;
+
+/// When partitions count as ended.
+#[derive(Clone, Copy)]
+enum Urgency {
+    /// After a while without new segments.
+    Background,
+    /// At once.
+    Settle,
+}
+
+/// Compacts the tables of a store. Any number may run at once.
+#[derive(Clone, Debug)]
+pub struct Compactor {
+    config: CompactorConfig,
+    store: Store,
+    ambient: Ambient,
+}
+
+impl Compactor {
+    /// A compactor; nothing happens yet.
+    pub fn new(config: CompactorConfig, store: Store, ambient: Ambient) -> Self {
+        Self { config, store, ambient }
+    }
+
+    /// One round: every table is compacted and its garbage collected. A table that fails is in the report's failures
+    /// and does not keep others waiting; the call itself fails if the tables cannot be listed or the settings are
+    /// wrong.
+    pub async fn run_once(&self) -> Result<Report> {
+        self.config.check()?;
+        let mut report = Report::default();
+        for table in list_tables(&self.store).await? {
+            report.tables += 1;
+            let done = self.compact(&table, Urgency::Background, &mut report).await;
+            let collected = self.collect(&table).await;
+            match done.and(collected) {
+                Ok(collected) => report.add(collected),
+                Err(error) => {
+                    tracing::error!(%table, %error, "compaction failed");
+                    metrics::counter!("ironbark_compactor_failures_total").increment(1);
+                    report.failures.push(Failure { table, reason: error.to_string() });
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Merges until the policy has nothing more to do for the table, as if no more rows came. Garbage is left for a
+    /// round.
+    pub async fn settle(&self, table: &TableRef) -> Result<Report> {
+        self.config.check()?;
+        let mut report = Report { tables: 1, ..Report::default() };
+        self.compact(table, Urgency::Settle, &mut report).await?;
+        Ok(report)
+    }
+
+    /// Rounds with pauses until `stop`. A round under way is dropped: nothing is lost by that.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        loop {
+            let round = async {
+                match self.run_once().await {
+                    Ok(report) if report.is_idle() => tracing::debug!("nothing to compact"),
+                    Ok(report) => tracing::info!(?report, "compacted"),
+                    Err(error) => tracing::error!(%error, "a round of compaction failed"),
+                }
+                tokio::time::sleep(Duration::from_millis(self.config.interval_ms)).await;
+            };
+            tokio::select! {
+                biased;
+                () = &mut stop => return,
+                () = round => {}
+            }
+        }
+    }
+
+    async fn compact(&self, table: &TableRef, urgency: Urgency, report: &mut Report) -> Result<()> {
+        let log = ManifestLog::new(&self.store, table.clone(), self.ambient.clone());
+        let mut manifest = log.load().await?;
+        let merges_max = match urgency {
+            Urgency::Background => MERGES_PER_ROUND_MAX,
+            Urgency::Settle => 2 * count(manifest.segments().count()) + SETTLE_EXTRA_MERGES_MAX,
+        };
+        if self.config.dry_run {
+            report.planned.extend(self.choices(&manifest, urgency));
+            return Ok(());
+        }
+        // A partition that fails does not keep the others waiting.
+        let mut failed = BTreeMap::new();
+        for _ in 0..merges_max {
+            let next =
+                self.choices(&manifest, urgency).find(|spec| !failed.contains_key(&spec.partition.day));
+            let Some(spec) = next else { break };
+            match self.merge(&log, &manifest, &spec, report).await {
+                Ok(newest) => manifest = newest,
+                Err(error) => {
+                    tracing::error!(%spec, %error, "cannot merge");
+                    failed.insert(spec.partition.day, error);
+                }
+            }
+        }
+        failed.into_values().next().map_or(Ok(()), Err)
+    }
+
+    /// The next merge of each partition.
+    fn choices(&self, manifest: &Manifest, urgency: Urgency) -> impl Iterator<Item = CompactionSpec> {
+        let mut days: BTreeMap<Day, Vec<Arc<SegmentMeta>>> = BTreeMap::new();
+        for segment in manifest.segments() {
+            days.entry(segment.day).or_default().push(Arc::clone(segment));
+        }
+        let (policy, table) = (self.config.policy, manifest.table().clone());
+        let quiet_before = match urgency {
+            Urgency::Background => self.ambient.clock.now().plus_ns(-ns(self.config.quiet_ms)),
+            Urgency::Settle => Timestamp::from_ns(i64::MAX),
+        };
+        days.into_iter().filter_map(move |(day, segments)| {
+            let newest = segments.iter().map(|segment| segment.created_at).max()?;
+            let activity = if newest < quiet_before { Activity::Ended } else { Activity::Growing };
+            policy.choose(&Partition { table: table.clone(), day }, &segments, activity)
+        })
+    }
+
+    /// Runs a spec and commits it. Returns the newest manifest, also where somebody else was faster.
+    async fn merge(
+        &self,
+        log: &ManifestLog,
+        manifest: &Arc<Manifest>,
+        spec: &CompactionSpec,
+        report: &mut Report,
+    ) -> Result<Arc<Manifest>> {
+        tracing::debug!(%spec, "merging");
+        let objects = self.store.tenant(&spec.partition.table.tenant);
+        let merged = match MergeJob::new(objects, spec, &self.ambient).run().await {
+            Ok(merged) => merged,
+            // Another compactor may have replaced an input and its garbage may be gone: then look again.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let newest = log.refresh(manifest).await?;
+                if spec.inputs.iter().all(|input| newest.segment(input.id).is_some()) {
+                    return Err(error);
+                }
+                report.conflicts += 1;
+                return Ok(newest);
+            }
+            Err(error) => return Err(error),
+        };
+        let remove = spec.inputs.iter().map(|input| input.id).collect();
+        let edit = ManifestEdit::Replace { remove, add: vec![merged.meta.clone()] };
+        match log.commit(manifest, edit).await {
+            Ok(newest) => {
+                report.add(done(spec, &merged.meta));
+                Ok(newest)
+            }
+            Err(StorageError::Conflict { conflict, .. }) => {
+                tracing::info!(%spec, %conflict, "somebody else was faster");
+                metrics::counter!("ironbark_compactor_conflicts_total").increment(1);
+                report.conflicts += 1;
+                Ok(log.refresh(manifest).await?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn collect(&self, table: &TableRef) -> Result<Report> {
+        let log = ManifestLog::new(&self.store, table.clone(), self.ambient.clone());
+        let objects = self.store.tenant(&table.tenant);
+        let (config, ambient) = (&self.config, &self.ambient);
+        let report = Collector { log: &log, objects, table, config, ambient }.run().await?;
+        let deleted = report.removed_deleted + report.orphans_deleted;
+        if !self.config.dry_run && deleted > 0 {
+            metrics::counter!("ironbark_compactor_objects_deleted_total").increment(deleted);
+        }
+        Ok(report)
+    }
+}
+
+/// The report of one committed merge.
+fn done(spec: &CompactionSpec, merged: &SegmentMeta) -> Report {
+    metrics::counter!("ironbark_compactor_merges_total", "reason" => spec.reason.as_str()).increment(1);
+    metrics::counter!("ironbark_compactor_rows_total").increment(merged.rows);
+    metrics::counter!("ironbark_compactor_bytes_read_total").increment(spec.bytes());
+    metrics::counter!("ironbark_compactor_bytes_written_total").increment(merged.bytes);
+    Report {
+        merges: 1,
+        rows: merged.rows,
+        segments_in: count(spec.inputs.len()),
+        segments_out: 1,
+        bytes_in: spec.bytes(),
+        bytes_out: merged.bytes,
+        ..Report::default()
+    }
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
