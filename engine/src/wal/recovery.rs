@@ -23,7 +23,7 @@ use super::format::{
     decode_file_header,
 };
 use super::group_commit::{CommitSink, Wal};
-use super::reader::Step;
+use super::reader::{Step, is_zero};
 use super::repair::{self, Piece, Repair};
 use super::walk::{FileWalk, Found, Place};
 use super::writer::{Fault, LogWriter};
@@ -221,6 +221,7 @@ pub fn recover(
             Err(damage) => walk.unreadable(slot, damage, place)?,
         }
     }
+    walk.drop_empty_end();
     let Walk { end, files, repairs, report, .. } = walk;
     report.log();
     Ok(Recovery { disk, options, end, files, repairs, report })
@@ -317,7 +318,7 @@ impl Walk<'_> {
     /// Whether a file holds nothing where records would be.
     fn is_blank(&self, path: &Path) -> Result<bool> {
         let bytes = self.read(path)?;
-        Ok(bytes.get(DATA_START_BYTES..).unwrap_or_default().iter().all(|byte| *byte == 0))
+        Ok(is_zero(bytes.get(DATA_START_BYTES..).unwrap_or_default()))
     }
 
     fn read(&self, path: &Path) -> Result<Bytes> {
@@ -402,6 +403,20 @@ impl Walk<'_> {
             self.repairs.push(Repair::Finish { header, commit_start, end });
         }
         Ok(())
+    }
+
+    /// A last file without records goes, unless it is all there is: if the fsync of its directory failed, its name may
+    /// be known to the cache only, and a later file must not come to stand behind a name that the next crash takes.
+    fn drop_empty_end(&mut self) {
+        let [.., _, last] = self.files.as_slice() else { return };
+        let is_finish = |repair: &Repair| matches!(repair, Repair::Finish { .. });
+        if last.lsns.is_empty()
+            && let Some(index) = self.repairs.iter().position(is_finish)
+        {
+            self.repairs.remove(index);
+            self.repairs.push(Repair::Remove { path: file_path(self.dir, last.number) });
+            self.files.pop();
+        }
     }
 
     /// The next record to deliver; `None` at the end of what can be read in this file.

@@ -5,7 +5,7 @@
 //! Finish    cut the file behind its last intact record, write header and last commit once more, fsync
 //! Replace   copy the damaged file to quarantine/ ─► write NNN.replacement (intact records, gap records) ─► rename
 //! SetAside  rename into quarantine/
-//! Remove    a file whose creation a crash interrupted
+//! Remove    a file that never took a record
 //! ```
 //!
 //! Why the last commit is written again: if its fsync failed and the process restarted, the kernel still shows the
@@ -50,7 +50,7 @@ pub(crate) enum Repair {
     Remove { path: PathBuf },
 }
 
-/// Makes the directory usable and carries out `repairs`, in order.
+/// Makes the directory usable and carries out `repairs`; all of it is durable when this returns.
 pub(crate) fn run(disk: &dyn Disk, options: &WalOptions, repairs: &[Repair]) -> Result<()> {
     let dir = &options.dir;
     let fault = |operation| move |error| Fault::new(operation, dir, error).into_io();
@@ -89,15 +89,13 @@ fn carry_out(disk: &dyn Disk, dir: &Path, repair: &Repair) -> io::Result<()> {
             let file = disk.create(&replacement_path(dir, header.file_number))?;
             file.write_at(0, &replacement(header, &damaged, pieces))?;
             file.sync()?;
-            disk.rename(&replacement_path(dir, header.file_number), &path)?;
-            disk.sync_dir(dir)
+            disk.rename(&replacement_path(dir, header.file_number), &path)
         }
         Repair::SetAside { path } => {
             disk.rename(path, &quarantine_path(disk, dir, path)?)?;
-            disk.sync_dir(&dir.join(QUARANTINE_DIR))?;
-            disk.sync_dir(dir)
+            disk.sync_dir(&dir.join(QUARANTINE_DIR))
         }
-        Repair::Remove { path } => disk.remove(path).and_then(|()| disk.sync_dir(dir)),
+        Repair::Remove { path } => disk.remove(path),
     }
 }
 

@@ -145,8 +145,22 @@ fn one_damaged_copy_of_the_header_is_harmless_two_are_damage() {
 fn quarantine_reads_back(disk: &SimDisk, records: &[RecoveredRecord]) {
     let (_, recovery) = read(disk, OnDamage::Quarantine).unwrap();
     recovery.into_writer(StartAt { epoch: 1, salt: 1 }).unwrap();
-    let (again, _) = read(&disk.crash(3), OnDamage::Refuse).unwrap();
-    assert_eq!(again, records);
+    let mut disk = disk.clone();
+    for seed in 0..10 {
+        disk = disk.crash(seed);
+        assert_eq!(read(&disk, OnDamage::Refuse).unwrap().0, records);
+    }
+}
+
+#[test]
+fn a_file_whose_creation_was_interrupted_proves_the_one_before_it_complete() {
+    let disk = three_files();
+    disk.rot(&path(3), |bytes| bytes.fill(0)).unwrap();
+    let (records, recovery) = read(&disk, OnDamage::Refuse).unwrap();
+    assert_eq!((records.len(), recovery.next_lsn()), (8, Lsn::new(9)));
+    disk.rot(&path(2), |bytes| bytes[4096 + 3 * 952 + 60] ^= 1).unwrap();
+    assert!(refusal(&disk).contains("0002.wal at byte 6952"));
+    quarantine(&disk);
 }
 
 #[test]
@@ -237,6 +251,7 @@ fn a_quarantine_that_a_crash_interrupts_can_be_repeated() {
         disk
     };
     let expected = read(&broken(), OnDamage::Quarantine).unwrap().0;
+    let damaged = broken().read(&path(1)).unwrap();
     for operation in 1..25 {
         for seed in 0..6 {
             let disk = broken();
@@ -247,7 +262,16 @@ fn a_quarantine_that_a_crash_interrupts_can_be_repeated() {
             let (records, recovery) = read(&disk, OnDamage::Quarantine).unwrap();
             assert_eq!(records, expected, "operation {operation} seed {seed}");
             recovery.into_writer(StartAt { epoch: 2, salt: SALT }).unwrap();
+            let disk = disk.crash(seed + 50);
             assert_eq!(read(&disk, OnDamage::Refuse).unwrap().0, expected);
+            let aside = disk.list(&dir().join("quarantine")).unwrap();
+            let intact_copy = |entry: &crate::disk::DirEntry| {
+                disk.read(&dir().join("quarantine").join(&entry.name)).unwrap() == damaged
+            };
+            assert!(
+                aside.iter().any(intact_copy),
+                "operation {operation} seed {seed}: no copy of the damaged file"
+            );
         }
     }
 }

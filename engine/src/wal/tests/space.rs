@@ -82,6 +82,53 @@ fn no_space_for_the_header_of_a_new_file_leaves_no_file() {
 }
 
 #[test]
+fn a_file_that_found_no_space_does_not_reappear_behind_a_torn_commit() {
+    for operation in 1..8 {
+        for seed in 0..40 {
+            let disk = new_disk();
+            let mut writer = start(&disk, 1).unwrap();
+            writer.commit(&[record(1, 3000)]).unwrap();
+            disk.set_faults(Faults { full_write: Some(1), ..Faults::default() });
+            assert!(matches!(writer.commit(&[record(2, 3000)]), Err(CommitFailure::DiskFull { .. })));
+            disk.set_faults(Faults { crash_at_operation: Some(operation), ..Faults::default() });
+            let _ = writer.commit(&[record(3, 500)]);
+            let (records, _) = read(&disk.crash(seed), OnDamage::Refuse).unwrap();
+            assert_eq!(records[0].lsn, Lsn::FIRST);
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_while_a_file_is_created_leaves_a_log_that_goes_on() {
+    // In an empty directory the first two syncs are those of the directories.
+    for (records_before, sync) in [(0, 2), (0, 3), (0, 4), (1, 1), (1, 2)] {
+        for seed in 0..10 {
+            let disk = new_disk();
+            let mut tag = 0;
+            let mut expected = Vec::new();
+            if records_before > 0 {
+                expected.push(start(&disk, 1).unwrap().commit(&[record(0, 3000)]).unwrap()[0].lsn.get());
+            }
+            let disk = disk.kill();
+            disk.set_faults(Faults { fail_sync: Some(sync + 3 * records_before), ..Faults::default() });
+            if let Ok(mut writer) = start(&disk, 1) {
+                let outcome = writer.commit(&[record(1, 3000)]);
+                assert!(matches!(outcome, Err(CommitFailure::Poisoned(_))), "{records_before} {sync}");
+            }
+            let mut disk = disk.kill();
+            for epoch in 2..4 {
+                tag += 1;
+                let mut writer = start(&disk, epoch).unwrap();
+                expected.push(writer.commit(&[record(tag, 100)]).unwrap()[0].lsn.get());
+                disk = disk.kill();
+            }
+            let (records, _) = read(&disk.crash(seed), OnDamage::Refuse).unwrap();
+            assert_eq!(lsns(&records), expected, "{records_before} {sync}");
+        }
+    }
+}
+
+#[test]
 fn a_failed_fsync_poisons_and_is_never_repeated() {
     let disk = new_disk();
     let mut writer = start(&disk, 1).unwrap();
