@@ -48,7 +48,7 @@ pub(crate) fn wire_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// The batch with the types of `wire`, which is [`wire_schema`] of its own schema.
+/// The batch with the names and types of `wire`, which has as many columns.
 pub(crate) fn to_wire(batch: &RecordBatch, wire: &SchemaRef) -> Result<RecordBatch> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let columns = batch.columns().iter().zip(wire.fields()).map(|(column, field)| {

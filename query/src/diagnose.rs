@@ -118,7 +118,8 @@ fn plain(error: &DataFusionError, place: Option<Place>, phase: Phase) -> Error {
 fn text(error: &DataFusionError) -> String {
     let message = error.message();
     let first = message.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
-    first.trim_end_matches(['.', '\n', ' ']).to_owned()
+    let lines: Vec<&str> = first.lines().map(|line| line.trim_end_matches(['.', ' '])).collect();
+    lines.join("; ")
 }
 
 fn syntax(error: ParserError, place: Option<Place>) -> Error {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use ironbark_storage::{Ambient, Tables, TenantId};
-use object_store::ObjectStore;
-use object_store::path::Path;
+use ironbark_storage::{Ambient, Store, Tables, TenantId};
 
 use crate::config::QueryConfig;
 use crate::error::Result;
@@ -17,7 +15,7 @@ use crate::table::TailCache;
 /// Runs queries. One for a process.
 pub struct QueryEngine {
     pub(crate) config: QueryConfig,
-    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) store: Store,
     pub(crate) tables: Arc<dyn Tables>,
     pub(crate) ambient: Ambient,
     pub(crate) base: SessionState,
@@ -29,7 +27,7 @@ impl QueryEngine {
     /// Fails if a setting is wrong or the spill directory cannot be had.
     pub fn new(
         config: QueryConfig,
-        store: Arc<dyn ObjectStore>,
+        store: Store,
         tables: Arc<dyn Tables>,
         ambient: Ambient,
     ) -> Result<Arc<Self>> {
@@ -42,16 +40,6 @@ impl QueryEngine {
     /// A session of a tenant: it sees this tenant's tables and nothing else.
     pub fn session(self: &Arc<Self>, tenant: &TenantId) -> Session {
         Session::new(Arc::clone(self), tenant.clone())
-    }
-
-    /// The tenant's objects and no others.
-    pub(crate) fn tenant_store(&self, _tenant: &TenantId) -> Arc<dyn ObjectStore> {
-        Arc::clone(&self.store)
-    }
-
-    /// Where an object can be opened by other programs.
-    pub(crate) fn object_url(&self, key: &Path) -> String {
-        key.to_string()
     }
 
     /// Memory that the parsed ends of segments hold now, in bytes.

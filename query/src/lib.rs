@@ -16,6 +16,9 @@ mod config;
 mod diagnose;
 mod engine;
 mod error;
+#[cfg(test)]
+mod fixture;
+pub mod json;
 mod session;
 mod stream;
 mod table;

@@ -27,11 +27,14 @@ use crate::error::{Error, Limit, Result};
 /// Batches that wait for the receiver.
 const QUEUE_BATCHES_MAX: usize = 2;
 
+/// What the task sends. The end is said, because a task that died of a panic says nothing more.
+type Item = Result<Option<RecordBatch>>;
+
 /// The batches of a result. Dropping it stops the query.
 #[derive(Debug)]
 pub struct QueryStream {
     schema: SchemaRef,
-    batches: mpsc::Receiver<Result<RecordBatch>>,
+    batches: mpsc::Receiver<Item>,
     deadline: Pin<Box<Sleep>>,
     limits: Limits,
     rows: u64,
@@ -40,19 +43,25 @@ pub struct QueryStream {
 }
 
 impl QueryStream {
-    /// Runs `source` until the deadline; its batches are cast to the wire types on the way.
-    pub(crate) fn spawn(mut source: SendableRecordBatchStream, limits: Limits, deadline: Instant) -> Self {
-        let schema = boundary::wire_schema(&source.schema());
+    /// Runs `source` until the deadline; its batches are cast to `schema`, which has wire types, on the way.
+    pub(crate) fn spawn(
+        mut source: SendableRecordBatchStream,
+        schema: SchemaRef,
+        limits: Limits,
+        deadline: Instant,
+    ) -> Self {
         let (sender, batches) = mpsc::channel(QUEUE_BATCHES_MAX);
         let wire = SchemaRef::clone(&schema);
         let task = SpawnedTask::spawn(async move {
             while let Some(batch) = source.next().await {
                 let batch = batch.map_err(Error::from).and_then(|batch| boundary::to_wire(&batch, &wire));
                 let failed = batch.is_err();
-                if sender.send(batch).await.is_err() || failed {
+                if sender.send(batch.map(Some)).await.is_err() || failed {
                     return;
                 }
             }
+            // Nobody is left to be told if this fails.
+            let _ = sender.send(Ok(None)).await;
         });
         let deadline = Box::pin(tokio::time::sleep_until(deadline));
         Self { schema, batches, deadline, limits, rows: 0, done: false, _task: task }
@@ -80,11 +89,13 @@ impl Stream for QueryStream {
             return Poll::Ready(None);
         }
         let item = match self.batches.poll_recv(cx) {
-            Poll::Ready(Some(Ok(batch))) => match self.check(&batch) {
+            Poll::Ready(Some(Ok(Some(batch)))) => match self.check(&batch) {
                 Ok(()) => return Poll::Ready(Some(Ok(batch))),
                 Err(error) => Some(Err(error)),
             },
-            Poll::Ready(last) => last,
+            Poll::Ready(Some(Ok(None))) => None,
+            Poll::Ready(Some(Err(error))) => Some(Err(error)),
+            Poll::Ready(None) => Some(Err(Error::Internal { reason: "the query's task died".to_owned() })),
             Poll::Pending => {
                 std::task::ready!(self.deadline.as_mut().poll(cx));
                 let ms = u64::try_from(self.limits.timeout.as_millis()).unwrap_or(u64::MAX);

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::information_schema::InformationSchemaProvider;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::Result;
+use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 use ironbark_storage::{TableName, TableRef, TenantId};
 use object_store::ObjectStore;
 
@@ -18,6 +20,8 @@ use crate::table::{Columns, LogTable, TailCache};
 
 /// DataFusion's settings: they are the process's, not the tenant's.
 const HIDDEN: &str = "df_settings";
+
+const TABLES: &str = "tables";
 
 /// A tenant's names, and what tables need for reading.
 pub(crate) struct Names {
@@ -112,7 +116,16 @@ impl SchemaProvider for InformationSchema {
         if name == HIDDEN {
             return Ok(None);
         }
-        self.0.table(name).await
+        let table = self.0.table(name).await?;
+        // The list of tables names the hidden one too.
+        match table {
+            Some(table) if name == TABLES => {
+                let scan = LogicalPlanBuilder::scan(TABLES, provider_as_source(table), None)?;
+                let plan = scan.filter(col("table_name").not_eq(lit(HIDDEN)))?.build()?;
+                Ok(Some(Arc::new(ViewTable::new(plan, None))))
+            }
+            table => Ok(table),
+        }
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -5,6 +5,7 @@
 
 pub(crate) mod base;
 mod catalog;
+mod cursor;
 mod ddl;
 mod metadata;
 mod page;
@@ -93,17 +94,22 @@ impl Session {
         Ok(Names {
             tenant: self.tenant.clone(),
             tables: self.engine.tables.tables(&self.tenant).await?,
-            store: self.engine.tenant_store(&self.tenant),
+            store: self.engine.store.tenant(&self.tenant),
             tails: Arc::clone(&self.engine.tails),
         })
     }
 
-    /// DataFusion's state for one query: the shared functions, this tenant's names, fresh snapshots, our clock.
     async fn state(&self) -> Result<SessionState> {
+        let snapshots = Arc::new(Snapshots::new(Arc::clone(&self.engine.tables)));
+        Ok(self.state_of(self.names().await?, snapshots))
+    }
+
+    /// DataFusion's state for one query: the shared functions, this tenant's names, fresh snapshots, our clock.
+    fn state_of(&self, names: Names, snapshots: Arc<Snapshots>) -> SessionState {
         let mut state = self.engine.base.clone();
-        state.register_catalog_list(Arc::new(TenantCatalog(Arc::new(self.names().await?))));
+        state.register_catalog_list(Arc::new(TenantCatalog(Arc::new(names))));
         let config = state.config_mut();
-        config.set_extension(Arc::new(Snapshots::new(Arc::clone(&self.engine.tables))));
+        config.set_extension(snapshots);
         let options = config.options_mut();
         options.catalog.default_catalog = self.default_catalog();
         options.catalog.default_schema = self.default_schema();
@@ -111,21 +117,36 @@ impl Session {
         let config_options = Some(Arc::clone(state.config_options()));
         *state.execution_props_mut() =
             ExecutionProps { config_options, ..ExecutionProps::new().with_query_execution_start_time(now) };
-        Ok(state)
+        state
     }
 
-    async fn run_plan(&self, plan: &LogicalPlan, deadline: Instant) -> Result<QueryStream> {
-        let state = self.state().await?;
+    async fn run_plan(
+        &self,
+        plan: &LogicalPlan,
+        schema: SchemaRef,
+        deadline: Instant,
+    ) -> Result<QueryStream> {
+        self.run_plan_in(&self.state().await?, plan, schema, deadline).await
+    }
+
+    async fn run_plan_in(
+        &self,
+        state: &SessionState,
+        plan: &LogicalPlan,
+        schema: SchemaRef,
+        deadline: Instant,
+    ) -> Result<QueryStream> {
         let plan = state.optimize(plan).map_err(Error::from_plan)?;
         let plan =
-            state.query_planner().create_physical_plan(&plan, &state).await.map_err(Error::from_plan)?;
+            state.query_planner().create_physical_plan(&plan, state).await.map_err(Error::from_plan)?;
         let source = execute_stream(plan, state.task_ctx())?;
-        Ok(QueryStream::spawn(source, self.limits, deadline))
+        Ok(QueryStream::spawn(source, schema, self.limits, deadline))
     }
 
     fn ready(&self, schema: SchemaRef, batches: Vec<RecordBatch>, deadline: Instant) -> Result<QueryStream> {
-        let source = datafusion::physical_plan::memory::MemoryStream::try_new(batches, schema, None)?;
-        Ok(QueryStream::spawn(Box::pin(source), self.limits, deadline))
+        let source =
+            datafusion::physical_plan::memory::MemoryStream::try_new(batches, Arc::clone(&schema), None)?;
+        Ok(QueryStream::spawn(Box::pin(source), schema, self.limits, deadline))
     }
 
     fn out_of_time(&self) -> Error {
@@ -136,7 +157,10 @@ impl Session {
     fn name_table(&self, error: Error, state: &SessionState) -> Error {
         let Error::Plan { reason, place, suggestion: None } = error else { return error };
         let missing = reason.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
-        let Some(name) = missing.and_then(|name| name.rsplit('.').next()) else {
+        let Some(full) = missing else { return Error::Plan { reason, place, suggestion: None } };
+        let own = format!("{}.{}.", self.default_catalog(), self.default_schema());
+        let Some(name) = full.strip_prefix(&own) else {
+            let reason = format!("there is no table {full}; the tables of this session are in {own}*");
             return Error::Plan { reason, place, suggestion: None };
         };
         let catalog = state.catalog_list().catalog(self.tenant.customer());

@@ -1,10 +1,30 @@
 //! Search page by page, newest or oldest first.
+//!
+//! ```text
+//!   request + cursor ─► filter: time, source, level, tags, search, row id ≤ mark, after the last page
+//!                    ─► sort (timestamp, row id), limit + 1 ─► page, cursor
+//! ```
+//!
+//! The first page sets the mark: the largest row id of its snapshot. All pages together are what one page without a
+//! limit would have been at that moment, less rows that were deleted since.
 
-use arrow::array::RecordBatch;
-use ironbark_storage::{TableName, TimeRange};
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampNanosecondType};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ident, lit};
+use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
+use ironbark_storage::{Level, LogSchema, RowId, TableName, TimeRange, Timestamp, column};
+use tokio::time::Instant;
 
 use super::Session;
+use super::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::table::{Columns, Snapshots};
+use crate::tags;
 
 /// The order of time in which rows come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,6 +73,127 @@ pub struct SearchPage {
     pub cursor: Option<String>,
 }
 
-pub(crate) async fn search(_session: &Session, request: &SearchRequest) -> Result<SearchPage> {
-    Err(Error::Search { reason: request.query.clone() })
+/// The names of the filter's columns need no table before them.
+fn own(name: &str) -> Expr {
+    ident(name)
+}
+
+fn time(ns: i64) -> Expr {
+    lit(ScalarValue::TimestampNanosecond(Some(ns), Some(Arc::from("UTC"))))
+}
+
+pub(super) async fn search(session: &Session, request: &SearchRequest) -> Result<SearchPage> {
+    let deadline = Instant::now() + session.limits.timeout;
+    let page = tokio::time::timeout_at(deadline, page(session, request, deadline));
+    page.await.map_err(|_| session.out_of_time())?
+}
+
+async fn page(session: &Session, request: &SearchRequest, deadline: Instant) -> Result<SearchPage> {
+    if request.limit == 0 || request.limit > SearchRequest::LIMIT_MAX {
+        let reason = format!("limit must be 1 to {}, not {}", SearchRequest::LIMIT_MAX, request.limit);
+        return Err(Error::Parameters { reason });
+    }
+    let names = session.names().await?;
+    let Some(table) = names.find(request.table.as_str()) else {
+        let (tenant, table) = (session.tenant.to_string(), request.table.to_string());
+        return Err(ironbark_storage::Error::TableNotFound { tenant, table }.into());
+    };
+    let from = request.cursor.as_deref().map(|text| Cursor::decode(text, request)).transpose()?;
+    let snapshots = Arc::new(Snapshots::new(Arc::clone(&session.engine.tables)));
+    let snapshot = snapshots.get(&table).await?;
+    let Some(high_water) = from.map(|from| from.high_water).or(snapshot.high_water().map(RowId::get)) else {
+        return Ok(SearchPage { batches: Vec::new(), cursor: None });
+    };
+    let now = from.map_or_else(|| session.engine.ambient.clock.now().ns(), |from| from.now);
+    let provider = names.provider(table, Columns::Stored);
+    let filter = filter(request, Timestamp::from_ns(now))?
+        .and(own(column::ROW_ID).lt_eq(lit(high_water)))
+        .and(from.map_or_else(|| lit(true), |from| after(&from, request.order)));
+    let ascending = request.order == Order::Ascending;
+    let order = [column::TIMESTAMP, column::ROW_ID].map(|name| own(name).sort(ascending, false));
+    let source = provider_as_source(Arc::new(provider));
+    // One row more than the page holds says whether there is another page.
+    let plan = LogicalPlanBuilder::scan(request.table.as_str(), source, None)
+        .and_then(|scan| scan.filter(filter))
+        .and_then(|rows| rows.sort(order))
+        .and_then(|rows| rows.limit(0, Some(request.limit + 1)))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(Error::from_plan)?;
+    let state = session.state_of(names, snapshots);
+    let stream = session.run_plan_in(&state, &plan, LogSchema::stored(), deadline).await?;
+    let batches: Vec<RecordBatch> = stream.try_collect().await?;
+    finish(batches, request, high_water, now)
+}
+
+/// The rows after the page's last one.
+fn after(last: &Cursor, order: Order) -> Expr {
+    let (at, id) = (own(column::TIMESTAMP), own(column::ROW_ID));
+    let (time, row) = (time(last.timestamp), lit(last.row_id));
+    match order {
+        Order::Descending => at.clone().lt_eq(time.clone()).and(at.lt(time).or(id.lt(row))),
+        Order::Ascending => at.clone().gt_eq(time.clone()).and(at.gt(time).or(id.gt(row))),
+    }
+}
+
+/// What the request asks for, as the same expressions that SQL compiles to.
+fn filter(request: &SearchRequest, now: Timestamp) -> Result<Expr> {
+    let mut filters = Vec::new();
+    if let Some(range) = request.time {
+        filters.push(own(column::TIMESTAMP).gt_eq(time(range.min.ns())));
+        filters.push(own(column::TIMESTAMP).lt_eq(time(range.max.ns())));
+    }
+    if let Some(source) = &request.source {
+        filters.push(own(column::SOURCE).eq(lit(source.as_str())));
+    }
+    if let Some(level) = &request.level {
+        let level = Level::parse(level).map_or(level.clone(), |level| level.as_str().to_owned());
+        filters.push(own(column::LEVEL).eq(lit(level)));
+    }
+    for (key, value) in &request.tags {
+        filters.push(tags::tag(own(column::TAGS), key).eq(lit(value.as_str())));
+    }
+    filters.extend(text(&request.query, now)?);
+    Ok(conjunction(filters).unwrap_or_else(|| lit(true)))
+}
+
+fn text(query: &str, _now: Timestamp) -> Result<Option<Expr>> {
+    if query.trim().is_empty() {
+        return Ok(None);
+    }
+    Err(Error::Search { reason: query.to_owned() })
+}
+
+/// Cuts the page to its length and says where it ended.
+fn finish(
+    batches: Vec<RecordBatch>,
+    request: &SearchRequest,
+    high_water: i64,
+    now: i64,
+) -> Result<SearchPage> {
+    let mut page = Vec::new();
+    let mut rest = request.limit;
+    let mut more = false;
+    for batch in batches {
+        more |= batch.num_rows() > rest;
+        let taken = batch.slice(0, batch.num_rows().min(rest));
+        rest -= taken.num_rows();
+        if taken.num_rows() > 0 {
+            page.push(taken);
+        }
+    }
+    let Some((timestamp, row_id)) = page.last().filter(|_| more).map(last_row).transpose()? else {
+        return Ok(SearchPage { batches: page, cursor: None });
+    };
+    let cursor = Cursor { high_water, now, timestamp, row_id };
+    Ok(SearchPage { batches: page, cursor: Some(cursor.encode(request)) })
+}
+
+fn last_row(batch: &RecordBatch) -> Result<(i64, i64)> {
+    let column = |name| batch.column_by_name(name);
+    let times = column(column::TIMESTAMP).and_then(|c| c.as_primitive_opt::<TimestampNanosecondType>());
+    let ids = column(column::ROW_ID).and_then(|c| c.as_primitive_opt::<Int64Type>());
+    let last = times.zip(ids).and_then(|(times, ids)| times.values().last().zip(ids.values().last()));
+    let (time, id) =
+        last.ok_or_else(|| Error::Internal { reason: "a page without timestamp and row id".to_owned() })?;
+    Ok((*time, *id))
 }

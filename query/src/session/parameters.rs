@@ -6,10 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::ParamValues;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{Expr, Statement as SqlStatement, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, Statement as SqlStatement, Value, VisitMut, VisitorMut,
+};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::boundary::wire_type;
@@ -53,8 +58,8 @@ struct Find {
 impl VisitorMut for Find {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Value(value) = expr
+    fn pre_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+        if let SqlExpr::Value(value) = expr
             && let Value::Placeholder(name) = &value.value
         {
             if name == "?" {
@@ -74,8 +79,8 @@ struct Number {
 impl VisitorMut for Number {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Value(value) = expr
+    fn pre_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+        if let SqlExpr::Value(value) = expr
             && let Value::Placeholder(name) = &mut value.value
             && let Some(number) = self.numbers.get(&place(value.span.start))
         {
@@ -90,7 +95,54 @@ fn place(at: Location) -> (u64, u64) {
 }
 
 /// The parameters in order, with the types that the plan infers; text where it infers none.
-pub(crate) fn types(inferred: HashMap<String, Option<DataType>>) -> Result<Vec<(String, DataType)>> {
+pub(crate) fn of_plan(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
+    let mut inferred = plan.get_parameter_types().map_err(Error::from_plan)?;
+    for name in counts(plan)? {
+        inferred.insert(name, Some(DataType::Int64));
+    }
+    types(inferred)
+}
+
+/// The parameters of LIMIT and OFFSET, whose types DataFusion does not infer.
+fn counts(plan: &LogicalPlan) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let found = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for count in limit.skip.iter().chain(&limit.fetch) {
+                if let Expr::Placeholder(parameter) = without_casts(count) {
+                    names.push(parameter.id.clone());
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found.map_err(Error::from_plan)?;
+    Ok(names)
+}
+
+fn without_casts(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(cast) => without_casts(&cast.expr),
+        other => other,
+    }
+}
+
+/// The plan's columns once values of these types are bound: a parameter in the SELECT list has no type before.
+pub(crate) fn schema(plan: &LogicalPlan, parameters: &[(String, DataType)]) -> Result<Schema> {
+    let before = plan.schema().as_arrow();
+    if parameters.is_empty() {
+        return Ok(before.clone());
+    }
+    let nulls = parameters.iter().map(|(_, data_type)| ScalarValue::try_new_null(data_type));
+    let nulls = nulls.collect::<Result<Vec<_>, _>>()?;
+    let bound = plan.clone().with_param_values(ParamValues::from(nulls)).map_err(Error::from_plan)?;
+    let fields = before.fields().iter().zip(bound.schema().as_arrow().fields()).map(|(before, bound)| {
+        Field::new(before.name(), bound.data_type().clone(), before.is_nullable() || bound.is_nullable())
+    });
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn types(inferred: HashMap<String, Option<DataType>>) -> Result<Vec<(String, DataType)>> {
     let mut numbered = BTreeMap::new();
     for (name, data_type) in inferred {
         let number: usize = name.trim_start_matches('$').parse().map_err(|_| Error::Parameters {

@@ -67,7 +67,7 @@ pub(super) async fn segments(session: &Session, tables: &[TableRef]) -> Result<R
     }
     let url = |(table, meta): &(TableRef, Arc<SegmentMeta>)| {
         let partition = Partition { table: table.clone(), day: meta.day };
-        session.engine.object_url(&key::segment(&partition, meta.id))
+        session.engine.store.object_url(&key::segment(&partition, meta.id))
     };
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let texts = |pick: &dyn Fn(&(TableRef, Arc<SegmentMeta>)) -> String| -> ArrayRef {

@@ -101,7 +101,7 @@ impl Statement {
                 if !values.is_empty() {
                     plan = plan.with_param_values(ParamValues::from(values)).map_err(Error::from_plan)?;
                 }
-                self.session.run_plan(&plan, deadline).await
+                self.session.run_plan(&plan, self.schema(), deadline).await
             }
             Body::ShowSegments(tables) => {
                 let batch = show::segments(&self.session, tables).await?;
@@ -121,9 +121,9 @@ async fn read(session: &Session, mut statement: DfStatement) -> Result<Planned> 
     parameters::number(&mut statement)?;
     let state = session.state().await?;
     let plan = plan(session, &state, statement).await?;
-    let parameters = parameters::types(plan.get_parameter_types().map_err(Error::from_plan)?)?;
-    let schema = wire_schema(plan.schema().as_arrow());
-    Ok((Body::Read(Box::new(plan)), schema, parameters))
+    let parameters = parameters::of_plan(&plan)?;
+    let schema = parameters::schema(&plan, &parameters)?;
+    Ok((Body::Read(Box::new(plan)), wire_schema(&schema), parameters))
 }
 
 async fn plan(session: &Session, state: &SessionState, statement: DfStatement) -> Result<LogicalPlan> {

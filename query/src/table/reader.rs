@@ -11,13 +11,13 @@ use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ironbark_storage::{Error, SegmentMeta};
+use ironbark_storage::{Error, SegmentMeta, read_tail};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::ParquetMetaData;
 
 use super::TailCache;
 use super::tails::Origin;
@@ -86,19 +86,6 @@ impl SegmentReader {
         }
         Ok(tail)
     }
-}
-
-async fn read_tail(
-    store: &dyn ObjectStore,
-    key: &Path,
-    meta: &SegmentMeta,
-) -> ironbark_storage::Result<Arc<ParquetMetaData>> {
-    let start = meta.bytes.saturating_sub(meta.tail_bytes);
-    let tail = store.get_range(key, start..meta.bytes).await;
-    let tail = tail.map_err(|source| Error::Store { key: key.to_string(), source })?;
-    let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let parsed = reader.try_parse_sized(&tail, meta.bytes).and_then(|()| reader.finish());
-    parsed.map(Arc::new).map_err(|source| Error::Parquet { object: key.to_string(), source })
 }
 
 /// Keeps our error whole inside of Parquet's, so that the session can tell damage from an outage.
