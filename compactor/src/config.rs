@@ -9,6 +9,8 @@ use crate::{Error, Result};
 pub struct CompactorConfig {
     /// Pause between two rounds, in milliseconds.
     pub interval_ms: u64,
+    /// Pause between two searches for objects that no manifest names, in milliseconds: each lists all folders.
+    pub sweep_interval_ms: u64,
     /// How long a removed segment's object is kept, in milliseconds: longer than the longest query.
     pub grace_ms: u64,
     /// How long an object that no manifest names is kept, in milliseconds: longer than any writer takes from putting
@@ -27,6 +29,7 @@ impl Default for CompactorConfig {
         const MINUTE_MS: u64 = 60_000;
         Self {
             interval_ms: 10_000,
+            sweep_interval_ms: 60 * MINUTE_MS,
             grace_ms: 60 * MINUTE_MS,
             orphan_grace_ms: 24 * 60 * MINUTE_MS,
             quiet_ms: 15 * MINUTE_MS,

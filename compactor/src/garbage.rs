@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The grace of removed segments is longer than the longest query. That of orphans is longer than any writer takes
-//! from putting a segment to committing it: a writer that is slower must put it anew. Commits and checkpoints of the
-//! manifest are not touched here.
+//! from putting a segment to committing it: a writer that is slower must put it anew. Commits and checkpoints of
+//! the manifest are not touched here.
 
 use std::sync::Arc;
 
@@ -41,48 +41,40 @@ pub(crate) struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// Deletes removed segments, then orphans.
-    pub(crate) async fn run(&self) -> Result<Report> {
-        let mut report = Report::default();
+    /// Deletes segments that were removed longer ago than the grace.
+    pub(crate) async fn removed(&self) -> Result<Report> {
         let manifest = self.log.load().await?;
-        let manifest = self.removed(manifest, &mut report).await?;
-        self.orphans(&manifest, &mut report).await?;
-        Ok(report)
-    }
-
-    async fn removed(&self, manifest: Arc<Manifest>, report: &mut Report) -> Result<Arc<Manifest>> {
         let before = self.ambient.clock.now().plus_ns(-ns(self.config.grace_ms));
         let due = manifest.removed().iter().filter(|(_, removed)| removed.removed_at < before);
         let due: Vec<_> = due.map(|(id, removed)| (*id, removed.day)).take(FORGET_MAX).collect();
-        if due.is_empty() {
-            return Ok(manifest);
+        let report = Report { removed_deleted: count(due.len()), ..Report::default() };
+        if !due.is_empty() && !self.config.dry_run {
+            self.delete(due.iter().map(|(id, day)| self.key(*day, *id))).await?;
+            let segments = due.into_iter().map(|(id, _)| id).collect();
+            self.log.commit(&manifest, ManifestEdit::Forget { segments }).await?;
         }
-        report.removed_deleted += count(due.len());
-        if self.config.dry_run {
-            return Ok(manifest);
-        }
-        self.delete(due.iter().map(|(id, day)| self.key(*day, *id))).await?;
-        let segments = due.into_iter().map(|(id, _)| id).collect();
-        Ok(self.log.commit(&manifest, ManifestEdit::Forget { segments }).await?)
+        Ok(report)
     }
 
-    async fn orphans(&self, manifest: &Arc<Manifest>, report: &mut Report) -> Result<()> {
+    /// Deletes objects that no manifest names.
+    pub(crate) async fn orphans(&self) -> Result<Report> {
         let before = self.ambient.clock.now().plus_ns(-ns(self.config.orphan_grace_ms));
-        let candidates = self.candidates(manifest, before).await?;
+        let manifest = self.log.load().await?;
+        let candidates = self.candidates(&manifest, before).await?;
         if candidates.is_empty() {
-            return Ok(());
+            return Ok(Report::default());
         }
         // A segment may have been committed while the objects were listed.
-        let newest = self.log.refresh(manifest).await?;
+        let newest = self.log.refresh(&manifest).await?;
         let orphans: Vec<_> = candidates.into_iter().filter(|(_, id)| !is_named(&newest, *id)).collect();
-        report.orphans_deleted += count(orphans.len());
-        if self.config.dry_run {
-            return Ok(());
+        let report = Report { orphans_deleted: count(orphans.len()), ..Report::default() };
+        if !self.config.dry_run {
+            for (key, _) in &orphans {
+                tracing::info!(%key, "deleting an object that no manifest names");
+            }
+            self.delete(orphans.into_iter().map(|(key, _)| key)).await?;
         }
-        for (key, _) in &orphans {
-            tracing::info!(%key, "deleting an object that no manifest names");
-        }
-        self.delete(orphans.into_iter().map(|(key, _)| key)).await
+        Ok(report)
     }
 
     /// Old objects with the key of a segment of this table that the manifest does not name.

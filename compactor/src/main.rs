@@ -93,7 +93,7 @@ async fn run(options: &Options) -> Result<ExitCode, Box<dyn std::error::Error>> 
     let store = Store::open(&options.object_store)?;
     let compactor = Compactor::new(config, store, Ambient::system());
     if !options.once && !options.dry_run {
-        compactor.run(stop).await;
+        compactor.run(stop).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let report = tokio::select! {

@@ -38,6 +38,8 @@ pub struct Report {
     pub removed_deleted: u64,
     /// Objects deleted that no manifest named.
     pub orphans_deleted: u64,
+    /// Commits and checkpoints deleted that no reader of a manifest needs any more.
+    pub commits_deleted: u64,
     /// The next merge of each partition, of a dry run only.
     pub planned: Vec<CompactionSpec>,
     /// Tables that could not be finished.
@@ -57,6 +59,7 @@ impl Report {
         self.bytes_out += other.bytes_out;
         self.removed_deleted += other.removed_deleted;
         self.orphans_deleted += other.orphans_deleted;
+        self.commits_deleted += other.commits_deleted;
         self.planned.extend(other.planned);
         self.failures.extend(other.failures);
     }
@@ -74,7 +77,8 @@ impl fmt::Display for Report {
         writeln!(f, "rows              {}", self.rows)?;
         writeln!(f, "segments          {} -> {}", self.segments_in, self.segments_out)?;
         writeln!(f, "bytes             {} -> {}", self.bytes_in, self.bytes_out)?;
-        writeln!(f, "objects deleted   {} removed, {} orphaned", self.removed_deleted, self.orphans_deleted)?;
+        let (removed, orphaned, commits) = (self.removed_deleted, self.orphans_deleted, self.commits_deleted);
+        writeln!(f, "objects deleted   {removed} removed, {orphaned} orphaned, {commits} of old manifests")?;
         for spec in &self.planned {
             writeln!(f, "would merge       {spec}")?;
         }

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ironbark_storage::{
-    Ambient, Day, Error as StorageError, ErrorKind, Manifest, ManifestEdit, ManifestLog, Partition,
-    SegmentMeta, Store, TableRef, Timestamp, list_tables,
+    Ambient, Day, Error as StorageError, ErrorKind, Lease, LeaseTerms, Leases, Manifest, ManifestEdit,
+    ManifestLog, Partition, SegmentMeta, Store, TableRef, Timestamp, list_tables,
 };
+use tokio::time::Instant;
 
 use crate::config::{CompactorConfig, ns};
 use crate::garbage::Collector;
@@ -23,6 +23,18 @@ use crate::{CompactionSpec, Failure, Report, Result};
 const MERGES_PER_ROUND_MAX: u64 = 64;
 /// Merges beyond the number of segments at its start that settling a table may take: others may add segments.
 const SETTLE_EXTRA_MERGES_MAX: u64 = 64;
+
+/// The name under which compactors agree on who makes the rounds.
+const LEASE_NAME: &str = "compactor";
+
+/// How much of the garbage a round looks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sweep {
+    /// What manifests say was removed.
+    Removed,
+    /// Also objects that no manifest names, which costs listings of all folders, and old commits.
+    Everything,
+}
 
 /// When partitions count as ended.
 #[derive(Clone, Copy)]
@@ -49,14 +61,18 @@ impl Compactor {
 
     /// One round: every table is compacted and its garbage collected. A table that fails is in the report's failures
     /// and does not keep others waiting; the call itself fails if the tables cannot be listed or the settings are
-    /// wrong.
+    /// wrong. It does not ask for the lease: two rounds at once waste work and do no harm.
     pub async fn run_once(&self) -> Result<Report> {
+        self.round(Sweep::Everything).await
+    }
+
+    async fn round(&self, sweep: Sweep) -> Result<Report> {
         self.config.check()?;
         let mut report = Report::default();
         for table in list_tables(&self.store).await? {
             report.tables += 1;
             let done = self.compact(&table, Urgency::Background, &mut report).await;
-            let collected = self.collect(&table).await;
+            let collected = self.collect(&table, sweep).await;
             match done.and(collected) {
                 Ok(collected) => report.add(collected),
                 Err(error) => {
@@ -78,24 +94,78 @@ impl Compactor {
         Ok(report)
     }
 
-    /// Rounds with pauses until `stop`. A round under way is dropped: nothing is lost by that.
-    pub async fn run(&self, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
-        loop {
-            let round = async {
-                match self.run_once().await {
-                    Ok(report) if report.is_idle() => tracing::debug!("nothing to compact"),
-                    Ok(report) => tracing::info!(?report, "compacted"),
-                    Err(error) => tracing::error!(%error, "a round of compaction failed"),
-                }
-                tokio::time::sleep(Duration::from_millis(self.config.interval_ms)).await;
-            };
-            tokio::select! {
-                biased;
-                () = &mut stop => return,
-                () = round => {}
-            }
+    /// Rounds with pauses until `stop`, by one compactor of the store at a time. A round under way is dropped: nothing
+    /// is lost by that. Fails only where the settings are wrong.
+    pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<()> {
+        self.config.check()?;
+        let terms = LeaseTerms { term: self.lease_term(), ..LeaseTerms::default() };
+        let leases = Leases::new(&self.store, LEASE_NAME, terms, self.ambient.clone())?;
+        let mut lease = None;
+        tokio::select! {
+            biased;
+            () = stop => {}
+            () = self.rounds(&leases, &mut lease) => {}
         }
+        if let Some(lease) = lease
+            && let Err(error) = leases.release(lease).await
+        {
+            tracing::debug!(%error, "cannot give the lease back: it will expire");
+        }
+        Ok(())
+    }
+
+    async fn rounds(&self, leases: &Leases, lease: &mut Option<Lease>) {
+        let pause = Duration::from_millis(self.config.interval_ms);
+        let sweep_pause = Duration::from_millis(self.config.sweep_interval_ms);
+        let mut swept: Option<Instant> = None;
+        loop {
+            let due = swept.is_none_or(|at| at.elapsed() >= sweep_pause);
+            let sweep = if due { Sweep::Everything } else { Sweep::Removed };
+            match self.take_turn(leases, lease, sweep).await {
+                Ok(None) => tracing::debug!("another compactor is at work"),
+                Ok(Some(report)) => {
+                    if due {
+                        swept = Some(Instant::now());
+                    }
+                    if report.is_idle() {
+                        tracing::debug!("nothing to compact");
+                    } else {
+                        tracing::info!(?report, "compacted");
+                    }
+                }
+                Err(error) => {
+                    metrics::counter!("ironbark_compactor_failures_total").increment(1);
+                    tracing::error!(%error, "a round of compaction failed");
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// A round, or `None` while another compactor has the lease.
+    async fn take_turn(
+        &self,
+        leases: &Leases,
+        lease: &mut Option<Lease>,
+        sweep: Sweep,
+    ) -> Result<Option<Report>> {
+        let half_ns = i64::try_from(self.lease_term().as_nanos() / 2).unwrap_or(i64::MAX);
+        let soon = self.ambient.clock.now().plus_ns(half_ns);
+        match lease {
+            Some(held) if held.expires_at > soon => {}
+            Some(held) => *lease = leases.renew(held).await?,
+            None => *lease = leases.acquire().await?,
+        }
+        match lease {
+            Some(_) => self.round(sweep).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Longer than the pause. A round that takes longer may be joined by another compactor's, which wastes work only.
+    fn lease_term(&self) -> Duration {
+        let pause = Duration::from_millis(self.config.interval_ms);
+        LeaseTerms::default().term.max(pause.saturating_mul(3))
     }
 
     async fn compact(&self, table: &TableRef, urgency: Urgency, report: &mut Report) -> Result<()> {
@@ -184,12 +254,20 @@ impl Compactor {
         }
     }
 
-    async fn collect(&self, table: &TableRef) -> Result<Report> {
+    async fn collect(&self, table: &TableRef, sweep: Sweep) -> Result<Report> {
         let log = ManifestLog::new(&self.store, table.clone(), self.ambient.clone());
         let objects = self.store.tenant(&table.tenant);
         let (config, ambient) = (&self.config, &self.ambient);
-        let report = Collector { log: &log, objects, table, config, ambient }.run().await?;
-        let deleted = report.removed_deleted + report.orphans_deleted;
+        let collector = Collector { log: &log, objects, table, config, ambient };
+        let mut report = collector.removed().await?;
+        if sweep == Sweep::Everything {
+            report.add(collector.orphans().await?);
+            if !self.config.dry_run {
+                report.commits_deleted +=
+                    log.trim(Duration::from_millis(self.config.grace_ms)).await?.deleted;
+            }
+        }
+        let deleted = report.removed_deleted + report.orphans_deleted + report.commits_deleted;
         if !self.config.dry_run && deleted > 0 {
             metrics::counter!("ironbark_compactor_objects_deleted_total").increment(deleted);
         }

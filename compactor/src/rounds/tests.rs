@@ -7,6 +7,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use ironbark_storage::clock::{ManualClock, SeededEntropy};
+use ironbark_storage::store::sim::{Fault, Operation, SimStore};
 use ironbark_storage::{
     AddSegments, DAY_NS, Epoch, FlushedRange, LogBatchBuilder, RowId, RowIdRange, RowRef, SegmentId,
     SegmentOptions, TagKind, TagSet, TimeWindow, WriterId, column, encode_segment, key, put_segment,
@@ -36,7 +37,10 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let store = Store::memory();
+        Self::on(Store::memory(), seed)
+    }
+
+    fn on(store: Store, seed: u64) -> Self {
         // The memory store stamps objects with the real time: a clock that stands there makes them new.
         let clock = Arc::new(ManualClock::at(Ambient::system().clock.now()));
         let ambient = Ambient { clock: Arc::clone(&clock) as _, entropy: Arc::new(SeededEntropy::new(seed)) };
@@ -296,8 +300,78 @@ async fn a_damaged_segment_is_reported_and_kept() {
     assert_eq!(world.keys().await.len(), 2);
 }
 
+#[tokio::test]
+async fn rounds_go_on_until_stopped_and_give_the_lease_back() {
+    let mut world = World::new(9);
+    for at in 0..4 {
+        world.flush(&[at]).await;
+    }
+    let compactor = world.compactor(CompactorConfig { interval_ms: 1, ..CompactorConfig::default() });
+    let merged = async {
+        while world.segments().await.len() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    compactor.run(merged).await.unwrap();
+    assert_eq!(world.read().await, world.rows);
+    let leases = Leases::new(&world.store, LEASE_NAME, LeaseTerms::default(), world.ambient.clone()).unwrap();
+    let lease = leases.acquire().await.unwrap().expect("the lease was given back");
+
+    // While somebody else has it, a running compactor waits.
+    let versions = world.log.load().await.unwrap().version();
+    for at in 0..4 {
+        world.flush(&[at]).await;
+    }
+    let passed = async {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    compactor.run(passed).await.unwrap();
+    assert_eq!(world.log.load().await.unwrap().version(), versions + 4);
+    leases.release(lease).await.unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_fault_of_the_store_loses_or_doubles_a_row(
+        flushes in prop::collection::vec(prop::collection::vec(0i64..200, 1..20), 1..8),
+        per_mille in 1u32..40,
+        seed in any::<u64>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let sim = SimStore::new(seed);
+            let mut world = World::on(sim.store(), seed);
+            let config = CompactorConfig { quiet_ms: 60_000, grace_ms: 0, ..CompactorConfig::default() };
+            let compactor = world.compactor(config.clone());
+            for times in flushes {
+                world.flush(&times).await;
+                world.clock.advance_ns(2 * ns(60_000));
+                for operation in [Operation::Put, Operation::Get, Operation::List, Operation::Delete] {
+                    for fault in [Fault::Fail, Fault::Ambiguous, Fault::Late(7)] {
+                        sim.chance(operation, fault, per_mille);
+                    }
+                }
+                sim.list_lag(5);
+                for _ in 0..2 {
+                    // What it reports is of no interest: it may have failed at any point.
+                    let _ = compactor.run_once().await;
+                }
+                sim.calm().await;
+                assert_eq!(world.read().await, world.rows);
+            }
+            world.clock.advance_ns(ns(config.orphan_grace_ms) + DAY_NS);
+            for _ in 0..2 {
+                assert_eq!(compactor.run_once().await.unwrap().failures, []);
+                world.clock.advance_ns(1);
+            }
+            assert_eq!(world.read().await, world.rows);
+            assert_eq!(world.keys().await.len(), world.segments().await.len());
+        });
+    }
 
     #[test]
     fn every_row_survives_any_rounds(
