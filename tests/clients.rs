@@ -14,6 +14,9 @@ const ROWS: u64 = 1000;
 /// 2024-05-01T00:00:00.123456789Z
 const FIRST_NS: u64 = 1_714_521_600_123_456_789;
 
+/// The checks measure how soon a query ends, so that one driver at a time has the machine.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A server with the known rows, half of them in segments and half in buffers.
 async fn loaded_server(folder: &tempfile::TempDir) -> Server {
     let server = Launch::new(&folder.path().join("data")).start();
@@ -42,6 +45,7 @@ fn line(i: u64) -> String {
 async fn the_stock_jdbc_driver_works() {
     let Some(jar) = parts::require("IRONBARK_TEST_JDBC_JAR") else { return };
     let Some(java) = parts::require("IRONBARK_TEST_JAVA") else { return };
+    let _turn = ONE_AT_A_TIME.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let server = loaded_server(&folder).await;
     let mut check = Command::new(java);
@@ -55,6 +59,7 @@ async fn the_stock_jdbc_driver_works() {
 #[tokio::test]
 async fn the_stock_adbc_driver_works() {
     let Some(python) = parts::require("IRONBARK_TEST_PYTHON") else { return };
+    let _turn = ONE_AT_A_TIME.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let server = loaded_server(&folder).await;
     let mut check = Command::new(python);
