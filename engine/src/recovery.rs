@@ -73,6 +73,9 @@ impl Replay {
             tracing::error!(path = %loss.path.display(), offset = loss.offset, bytes = loss.bytes, damage = %loss.damage,
                 first = ?loss.first, until = ?loss.until, rows = ?loss.rows, "acknowledged records are lost");
         }
+        for gap in &report.known_gaps {
+            tracing::warn!(first = %gap.start, until = %gap.end, "an earlier quarantine lost records of the WAL");
+        }
         tracing::info!(
             files = report.files,
             records = report.records,

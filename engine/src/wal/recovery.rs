@@ -91,7 +91,7 @@ pub struct Loss {
     pub rows: Option<u64>,
 }
 
-/// What a recovery found.
+/// What a recovery found. Logging it is up to the caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
     /// WAL files read.
@@ -223,23 +223,7 @@ pub fn recover(
     }
     walk.drop_empty_end();
     let Walk { end, files, repairs, report, .. } = walk;
-    report.log();
     Ok(Recovery { disk, options, end, files, repairs, report })
-}
-
-impl RecoveryReport {
-    fn log(&self) {
-        if let Some(torn) = &self.torn_tail {
-            let (path, offset, bytes) = (torn.path.display(), torn.offset, torn.bytes);
-            tracing::warn!(%path, offset, bytes, "the WAL has a torn tail, as after a crash; it was never acknowledged");
-        }
-        for loss in &self.losses {
-            tracing::error!(?loss, "acknowledged WAL records are lost");
-        }
-        for gap in &self.known_gaps {
-            tracing::warn!(first = %gap.start, until = %gap.end, "the WAL has a gap from an earlier repair");
-        }
-    }
 }
 
 /// A file number between the first and the last, whether or not the file can be read.
