@@ -237,6 +237,13 @@ impl Compactor {
             }
             Err(error) => return Err(error),
         };
+        // A machine that slept may find its object collected as an orphan by now: then it must not be committed.
+        let latest = merged.meta.created_at.plus_ns(ns(self.config.orphan_grace_ms / 4));
+        if self.config.orphan_grace_ms > 0 && self.ambient.clock.now() > latest {
+            tracing::warn!(%spec, "the merge took too long to be committed safely: it will be done again");
+            report.conflicts += 1;
+            return Ok(log.refresh(manifest).await?);
+        }
         let remove = spec.inputs.iter().map(|input| input.id).collect();
         let edit = ManifestEdit::Replace { remove, add: vec![merged.meta.clone()] };
         match log.commit(manifest, edit).await {

@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn a_lease_has_one_holder_at_a_time() {
         let (store, clock) = (Store::memory(), Arc::new(ManualClock::default()));
-        let terms = LeaseTerms { term: Duration::from_secs(60), skew: Duration::from_secs(5) };
+        let terms = LeaseTerms { term: Duration::from_mins(1), skew: Duration::from_secs(5) };
         let of = |seed| Leases::new(&store, "compactor", terms, ambient(&clock, seed)).unwrap();
         let (a, b) = (of(1), of(2));
         let mut held = a.acquire().await.unwrap().unwrap();
