@@ -220,7 +220,7 @@ async fn a_crash_between_put_and_commit_leaves_only_garbage() {
 }
 
 #[tokio::test]
-async fn garbage_collection_keeps_everything_that_it_does_not_know() {
+async fn garbage_collection_deletes_only_garbage() {
     let mut world = World::new(5);
     world.flush(&[1]).await;
     world.flush(&[2]).await;

@@ -73,7 +73,7 @@ fn messages(rows: &[(i64, String)]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn acked_rows_are_visible_and_survive_losing_power() {
+async fn acked_means_durable() {
     let (disk, store) = (disk(), Store::memory());
     let engine = open(&disk, &store, config()).await;
     engine.append(&logs(), batch(&["a", "b"], 1), None).await.unwrap();
@@ -89,7 +89,7 @@ async fn acked_rows_are_visible_and_survive_losing_power() {
 }
 
 #[tokio::test]
-async fn a_flush_moves_rows_to_segments_and_replay_skips_exactly_them() {
+async fn a_row_is_visible_exactly_once() {
     let (disk, store) = (disk(), Store::memory());
     let engine = open(&disk, &store, config()).await;
     engine.append(&logs(), batch(&["a"], 1), None).await.unwrap();
