@@ -159,6 +159,21 @@ fn a_silenced_lint_is_found() {
 }
 
 #[test]
+fn nothing_reads_the_wall_clock() {
+    check(&tree::rust_sources(), leftovers::clocks_of_their_own);
+}
+
+#[test]
+fn a_clock_of_its_own_is_found() {
+    let rule = leftovers::clocks_of_their_own;
+    assert_eq!(count(rule, "engine/src/a.rs", "let now = std::time::SystemTime::now();"), 1);
+    assert_eq!(count(rule, "query/src/a.rs", "let id = uuid::Uuid::new_v4();"), 1);
+    assert_eq!(count(rule, "engine/src/a.rs", "// SystemTime::now is for the clock alone"), 0);
+    assert_eq!(count(rule, "storage/src/clock.rs", "std::time::SystemTime::now()"), 0);
+    assert_eq!(count(rule, "tests/src/server.rs", "std::time::SystemTime::now()"), 0);
+}
+
+#[test]
 fn every_mark_has_an_owner() {
     check(&tree::sources(), leftovers::marks_without_owner);
 }

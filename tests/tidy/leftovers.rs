@@ -147,3 +147,30 @@ fn holds(line: &str, word: &str) -> bool {
         !word.starts_with('/') || !before.is_some_and(|c| c.is_alphanumeric() || "._-}$*".contains(c))
     })
 }
+
+/// Where the wall clock and randomness are read for everybody else.
+const CLOCK: &str = "storage/src/clock.rs";
+
+/// Calls that read them, as pairs of words around `::`.
+const CLOCKS: [(&str, &str); 5] =
+    [("SystemTime", "now"), ("Utc", "now"), ("Local", "now"), ("Uuid", "new_v4"), ("Uuid", "now_v7")];
+
+/// Calls of the wall clock or of randomness in product code. Tests and benches may.
+pub(crate) fn clocks_of_their_own(source: &Source) -> Vec<String> {
+    if source.path == CLOCK || source.path.starts_with("tests/") || source.path.starts_with("benches/") {
+        return Vec::new();
+    }
+    let tokens = lex_code(&source.text);
+    let words = tokens.iter().filter_map(|token| match &token.kind {
+        Kind::Word(word) => Some((token.line, word.as_str())),
+        _ => None,
+    });
+    let words: Vec<_> = words.collect();
+    let pairs = words.iter().zip(words.iter().skip(1));
+    let calls = pairs.filter(|((_, owner), (_, call))| CLOCKS.contains(&(*owner, *call)));
+    calls
+        .map(|((line, owner), (_, call))| {
+            source.finding(*line, &format!("`{owner}::{call}`: take time and randomness from `{CLOCK}`"))
+        })
+        .collect()
+}

@@ -157,7 +157,7 @@ fn another_object_or_version_is_refused() {
 }
 
 #[test]
-fn putting_twice_is_putting_once() {
+fn segments_are_immutable() {
     let segment = encode(&[rows(1, &[(1, None, None, "x")])], 1);
     let store = put(&segment);
     put_segment(store.as_ref(), &partition().table, &segment).now_or_never().unwrap().unwrap();
