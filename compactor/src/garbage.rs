@@ -49,7 +49,7 @@ impl Collector<'_> {
         let due: Vec<_> = due.map(|(id, removed)| (*id, removed.day)).take(FORGET_MAX).collect();
         let report = Report { removed_deleted: count(due.len()), ..Report::default() };
         if !due.is_empty() && !self.config.dry_run {
-            self.delete(due.iter().map(|(id, day)| self.key(*day, *id))).await?;
+            self.delete(due.iter().map(|(id, day)| self.key(*day, *id)).collect()).await?;
             let segments = due.into_iter().map(|(id, _)| id).collect();
             self.log.commit(&manifest, ManifestEdit::Forget { segments }).await?;
         }
@@ -72,7 +72,7 @@ impl Collector<'_> {
             for (key, _) in &orphans {
                 tracing::info!(%key, "deleting an object that no manifest names");
             }
-            self.delete(orphans.into_iter().map(|(key, _)| key)).await?;
+            self.delete(orphans.into_iter().map(|(key, _)| key).collect()).await?;
         }
         Ok(report)
     }
@@ -111,8 +111,8 @@ impl Collector<'_> {
         (ours && modified < before && !is_named(manifest, id)).then(|| (object.location.clone(), id))
     }
 
-    async fn delete(&self, keys: impl Iterator<Item = Path>) -> Result<()> {
-        let deletes = keys.map(|key| async move {
+    async fn delete(&self, keys: Vec<Path>) -> Result<()> {
+        let deletes = keys.into_iter().map(|key| async move {
             match self.objects.delete(&key).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
                 Err(source) => Err(StorageError::Store { key: key.to_string(), source }),

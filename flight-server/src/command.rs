@@ -2,13 +2,17 @@
 //!
 //! 0 is success, 1 a failure that is told on standard error, 2 a command line or configuration that is wrong.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use ironbark_storage::Ambient;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
-use crate::config::{Effective, Flags};
+use crate::config::{Config, Effective, Flags, Log, LogFormat};
 use crate::error::{Error, Result};
+use crate::serve::{Damage, Server};
 use crate::version::Version;
 
 /// Exit code for a wrong command line or configuration.
@@ -24,6 +28,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a server
+    Serve {
+        #[command(flatten)]
+        flags: Flags,
+        /// Go on when the write-ahead log is damaged in the middle: set damaged files aside and say what is lost
+        #[arg(long)]
+        quarantine_wal: bool,
+    },
     /// Check or show the configuration
     Config {
         #[command(subcommand)]
@@ -72,6 +84,11 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Serve { flags, quarantine_wal } => {
+            let config = Effective::load(&flags)?.config;
+            let damage = if quarantine_wal { Damage::Quarantine } else { Damage::Refuse };
+            serve(&config, damage)
+        }
         Command::Config { action: ConfigAction::Check { flags } } => {
             Effective::load(&flags)?;
             print("the configuration is right")
@@ -84,6 +101,65 @@ fn run(command: Command) -> Result<ExitCode> {
             let line = if json { serde_json::json!(version).to_string() } else { version.line() };
             print(&line)
         }
+    }
+}
+
+/// Serves until a signal, then drains.
+fn serve(config: &Config, damage: Damage) -> Result<ExitCode> {
+    log(&config.log);
+    let runtime = tokio::runtime::Runtime::new();
+    let runtime = runtime.map_err(|source| Error::Setup { what: "threads", source })?;
+    let served = runtime.block_on(async {
+        // Listened for before the start: a signal during recovery must not kill without a trace.
+        let mut stop = Signals::new()?;
+        let server = tokio::select! {
+            server = Server::start(config, damage, Ambient::system()) => server?,
+            () = stop.wait() => return Ok(ExitCode::SUCCESS),
+        };
+        print(&server.ready_line())?;
+        stop.wait().await;
+        tracing::info!("stopping");
+        tokio::select! {
+            stopped = server.stop() => stopped?,
+            () = stop.wait() => tracing::warn!("stopping at once: what was not flushed stays in the write-ahead log"),
+        }
+        Ok(ExitCode::SUCCESS)
+    });
+    // A blocked thread must not keep the process alive.
+    runtime.shutdown_background();
+    served
+}
+
+/// The signals that ask a server to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(|source| Error::Setup { what: "signals", source });
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Writes the process's own log to standard error.
+fn log(log: &Log) {
+    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = match log.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    if let Err(error) = set {
+        tracing::debug!(%error, "the log was set up before");
     }
 }
 

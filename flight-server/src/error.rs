@@ -3,6 +3,7 @@
 //! Errors of single requests never come here: each protocol says them in its own form.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::config::Problems;
 
@@ -29,6 +30,21 @@ pub enum Error {
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] ironbark_storage::Error),
+    /// The write path cannot be opened or closed.
+    #[error(transparent)]
+    Engine(#[from] ironbark_engine::Error),
+    /// The data directory cannot be used.
+    #[error("the data directory {}: {source}; give another with --data-dir DIR", dir.display())]
+    DataDir {
+        /// The directory.
+        dir: PathBuf,
+        /// The operating system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What Flight SQL says of this server cannot be put together.
+    #[error("cannot start the Flight listener: {0}")]
+    Flight(#[source] arrow_flight::error::FlightError),
     /// The query engine refuses its settings.
     #[error(transparent)]
     Query(#[from] ironbark_query::Error),

@@ -13,13 +13,25 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod admin;
 pub mod command;
+mod compaction;
 pub mod config;
+mod decode;
 mod error;
+mod flight;
+mod http;
+mod node;
+mod serve;
 pub mod tenant;
 #[cfg_attr(not(test), expect(dead_code, reason = "the ingest command, which reads files, comes next"))]
 #[expect(unused_imports, reason = "the ingest command, which reads files, comes next")]
 mod text;
 mod version;
 
+pub use decode::Rejected;
 pub use error::{Error, Result};
+pub use flight::actions;
+pub use flight::ingest::IDEMPOTENCY_HEADER;
+pub use flight::wire::{IngestResult, RejectedRow};
+pub use serve::{Damage, Server};

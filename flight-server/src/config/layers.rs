@@ -19,8 +19,18 @@ pub(super) const PREFIX: &str = "IRONBARK_";
 const NOT_SETTINGS: [&str; 5] =
     ["IRONBARK_CONFIG", "IRONBARK_SERVER", "IRONBARK_TENANT", "IRONBARK_LOGHUB_DIR", "IRONBARK_GIT_COMMIT"];
 
-/// Variables that begin so belong to tests.
-const TEST_PREFIXES: [&str; 2] = ["IRONBARK_TEST_", "IRONBARK_FAIL_"];
+/// Variables that begin so belong to tests and measurements.
+const TEST_PREFIXES: [&str; 9] = [
+    "IRONBARK_BENCH_",
+    "IRONBARK_BINARIES_",
+    "IRONBARK_CRASH_",
+    "IRONBARK_FAIL_",
+    "IRONBARK_JDBC_",
+    "IRONBARK_PARTS_",
+    "IRONBARK_PYTHON",
+    "IRONBARK_REQUIRE_",
+    "IRONBARK_TEST_",
+];
 
 /// A setting as it was given.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 //!
 //! Behind this module nothing checks a setting again. It opens nothing but the file that it is told to read.
 
+mod engine_keys;
 mod key;
 mod layers;
 mod problem;
@@ -22,7 +23,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ironbark_compactor::CompactorConfig;
+use ironbark_engine::EngineConfig;
 use ironbark_query::QueryConfig;
+use ironbark_storage::StoreUrl;
 
 use self::key::Key;
 use self::layers::Given;
@@ -39,7 +43,7 @@ pub struct Config {
     /// Directory of the write-ahead log.
     pub data_dir: PathBuf,
     /// Where segments and manifests are; `None` for a directory inside `data_dir`.
-    pub object_store: Option<String>,
+    pub object_store: Option<StoreUrl>,
     /// Whether other machines may reach the listeners.
     pub allow_unauthenticated: bool,
     /// Address of the HTTP listener.
@@ -52,8 +56,12 @@ pub struct Config {
     pub limits: Limits,
     /// What the server writes about itself.
     pub log: Log,
+    /// The write path's settings.
+    pub engine: EngineConfig,
     /// The query engine's settings.
     pub query: QueryConfig,
+    /// The compactor's settings.
+    pub compactor: CompactorConfig,
 }
 
 /// Whether a server compacts too.
@@ -132,7 +140,9 @@ impl Default for Config {
                 drain: Duration::from_secs(10),
             },
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
+            engine: EngineConfig::default(),
             query: QueryConfig::default(),
+            compactor: CompactorConfig::default(),
         }
     }
 }
@@ -254,5 +264,10 @@ impl Effective {
 }
 
 fn all_keys() -> Vec<&'static Key> {
-    server_keys::KEYS.iter().chain(query_keys::KEYS).collect()
+    server_keys::KEYS
+        .iter()
+        .chain(engine_keys::KEYS)
+        .chain(query_keys::KEYS)
+        .chain(engine_keys::COMPACTOR_KEYS)
+        .collect()
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use ironbark_storage::StoreUrl;
+
 use super::key::{self, Key, Shape};
-use super::{CompactorMode, LogFormat, quantity};
+use super::{LogFormat, quantity};
 
 /// The keys of this file, in the order in which they are shown.
 pub(super) const KEYS: &[Key] = &[
@@ -22,7 +24,7 @@ pub(super) const KEYS: &[Key] = &[
         example: "s3://logs/production",
         shape: Shape::Text,
         set: |config, text| {
-            config.object_store = if text.is_empty() { None } else { Some(text.to_owned()) };
+            config.object_store = if text.is_empty() { None } else { Some(store(text)?) };
             Ok(())
         },
         show: |config| config.object_store.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -50,21 +52,6 @@ pub(super) const KEYS: &[Key] = &[
         shape: Shape::Text,
         set: |config, text| key::address(text).map(|address| config.flight_listen = address),
         show: |config| config.flight_listen.to_string(),
-    },
-    Key {
-        name: "compactor.mode",
-        about: "Whether this process compacts too: on, or off when ironbark-compactor runs apart.",
-        example: "off",
-        shape: Shape::Text,
-        set: |config, text| {
-            config.compactor_mode = match text {
-                "on" => CompactorMode::On,
-                "off" => CompactorMode::Off,
-                _ => return Err("it is on or off".to_owned()),
-            };
-            Ok(())
-        },
-        show: |config| config.compactor_mode.as_str().to_owned(),
     },
     Key {
         name: "limits.request_bytes",
@@ -137,3 +124,10 @@ pub(super) const KEYS: &[Key] = &[
 
 /// Smaller requests could not hold a single large record.
 const REQUEST_BYTES_MIN: u64 = 64 << 10;
+
+fn store(text: &str) -> Result<StoreUrl, String> {
+    text.parse().map_err(|error: ironbark_storage::Error| match error {
+        ironbark_storage::Error::InvalidSetting { reason, .. } => reason,
+        error => error.to_string(),
+    })
+}

@@ -20,6 +20,7 @@ pub async fn list_tables(store: &Store) -> Result<Vec<TableRef>> {
         prefixes = descend(&*objects, prefixes).await?;
     }
     let tenants = prefixes.iter().filter_map(|prefix| prefix.as_ref().parse::<TenantId>().ok());
+    let tenants: Vec<TenantId> = tenants.collect();
     let tables: Vec<Vec<TableRef>> = stream::iter(tenants)
         .map(async |tenant| {
             let tables = list_tenant_tables(store, &tenant).await?;

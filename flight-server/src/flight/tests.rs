@@ -1,0 +1,1 @@
+//! A served database and a Flight SQL client over a real socket.

@@ -1,0 +1,50 @@
+//! HTTP: health, metrics, and the mounting point of everything else.
+//!
+//! ```text
+//!   request ─► guard (host, origin, content type) ─► caller (tenant) ─► handler ─► JSON, or error
+//! ```
+//!
+//! A web page in a browser on this machine can reach this port, so [`guard`] stands before every handler.
+
+mod caller;
+mod error;
+mod guard;
+mod health;
+mod metrics;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::node::Node;
+
+pub(crate) use caller::Caller;
+pub(crate) use error::{Code, HttpError};
+
+/// What handlers work with. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    /// The open database.
+    pub(crate) node: Arc<Node>,
+    /// The metrics of this process.
+    metrics: PrometheusHandle,
+}
+
+/// All routes over an open database.
+pub(crate) fn router(node: Arc<Node>, metrics: PrometheusHandle) -> Router {
+    let body_bytes_max = node.limits.request_bytes;
+    let http = Http { node, metrics };
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::render))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::not_allowed)
+        .layer(middleware::from_fn_with_state(http.clone(), guard::guard))
+        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .with_state(http)
+}
