@@ -30,10 +30,9 @@ use crate::{Ambient, Error, Manifest, ManifestEdit, Result, Store, TableRef, key
 use super::checkpoint::{self, CHECKPOINT_BYTES_MAX};
 use super::commit::{COMMIT_BYTES_MAX, COMMIT_FORMAT_VERSION, Commit};
 
-/// A checkpoint is written with every commit whose number this divides.
-pub(super) const CHECKPOINT_COMMITS: u64 = 64;
-/// Commits under one boundary. A multiple of [`CHECKPOINT_COMMITS`], so that a checkpoint stands at its end.
-pub(super) const BOUNDARY_COMMITS: u64 = 1024;
+/// How far apart checkpoints and boundaries are. The boundaries are part of the format: writers with other ones
+/// would not see each other's.
+pub(super) const SPACING: Spacing = Spacing { checkpoint: 64, boundary: 1024 };
 /// Numbers that a commit tries before it gives up against other writers.
 const COMMIT_ATTEMPTS_MAX: u32 = 64;
 /// Loads begun again because a trimmer deleted what was being read.
@@ -43,19 +42,37 @@ const LOAD_BACKOFF_MS: u64 = 20;
 /// Commits read at once while catching up.
 const READ_AHEAD_COMMITS: u64 = 16;
 
+/// See [`SPACING`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spacing {
+    /// A checkpoint is written with every commit whose number this divides.
+    pub(super) checkpoint: u64,
+    /// Commits under one boundary.
+    pub(super) boundary: u64,
+}
+
+impl Spacing {
+    /// The boundary that a commit lies under.
+    pub(super) fn boundary_over(self, version: u64) -> u64 {
+        version.div_ceil(self.boundary).max(1) * self.boundary
+    }
+}
+
 /// The log of one table. Cloning it is cheap; any number of handles and processes may use one log at once.
 #[derive(Clone, Debug)]
 pub struct ManifestLog {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) table: TableRef,
     pub(super) ambient: Ambient,
-    writer: Uuid,
+    pub(super) spacing: Spacing,
+    pub(super) writer: Uuid,
 }
 
 impl ManifestLog {
     /// The log of a table; nothing is read yet.
     pub fn new(store: &Store, table: TableRef, ambient: Ambient) -> Self {
-        Self { objects: store.tenant(&table.tenant), table, writer: ambient.uuid(), ambient }
+        let (objects, writer) = (store.tenant(&table.tenant), ambient.uuid());
+        Self { objects, table, ambient, spacing: SPACING, writer }
     }
 
     /// The table.
@@ -86,15 +103,20 @@ impl ManifestLog {
         }
     }
 
-    /// Commits an edit on top of all others and returns the manifest with it. `base` may be old: the edit is applied
-    /// to the newest manifest, and refused with [`Error::Conflict`] where it does not apply there.
+    /// Commits an edit on top of all others and returns a manifest with it. `base` may be old: the edit is applied to
+    /// the newest manifest, and refused with [`Error::Conflict`] where it does not apply there. An edit whose segments
+    /// are in the manifest already is committed, and nothing is done.
     ///
-    /// After any other error the edit may have been committed, or may yet be: refresh before trying again, and rely
-    /// on the conflict that a second commit of the same segments meets.
+    /// After any other error the edit may have been committed, or may yet be: try the same edit again. Objects of its
+    /// segments may be deleted only when a manifest loaded much later does not [know](Manifest::knows) it.
     pub async fn commit(&self, base: &Arc<Manifest>, edit: ManifestEdit) -> Result<Arc<Manifest>> {
         let uuid = self.ambient.uuid();
         let mut current = Arc::clone(base);
         for _ in 0..COMMIT_ATTEMPTS_MAX {
+            // An earlier attempt may have won and its commit may have been trimmed before it was read back.
+            if current.knows(&edit) {
+                return Ok(current);
+            }
             let made_at = self.ambient.clock.now();
             let next = current.apply(&edit, made_at)?;
             let key = key::commit(&self.table, next.version());
@@ -121,7 +143,7 @@ impl ManifestLog {
 
     /// Whether a boundary says that this commit may have been deleted.
     async fn is_trimmed(&self, version: u64) -> Result<bool> {
-        exists(&*self.objects, &key::boundary(&self.table, boundary_over(version))).await
+        exists(&*self.objects, &key::boundary(&self.table, self.spacing.boundary_over(version))).await
     }
 
     fn contended(&self, attempts: u32) -> Error {
@@ -193,7 +215,7 @@ impl ManifestLog {
 
     /// A checkpoint is only a shorter way to the same state, so a failure to write one is not a failure to commit.
     async fn write_checkpoint(&self, manifest: &Manifest) {
-        if !manifest.version().is_multiple_of(CHECKPOINT_COMMITS) {
+        if !manifest.version().is_multiple_of(self.spacing.checkpoint) {
             return;
         }
         let key = key::checkpoint(&self.table, manifest.version());
@@ -206,9 +228,4 @@ impl ManifestLog {
             Err(error) => tracing::warn!(%key, %error, "cannot write a checkpoint; the next one will do"),
         }
     }
-}
-
-/// The number of the boundary that a commit lies under.
-pub(super) fn boundary_over(version: u64) -> u64 {
-    version.div_ceil(BOUNDARY_COMMITS).max(1) * BOUNDARY_COMMITS
 }

@@ -13,6 +13,9 @@ mod state;
 mod tables;
 mod trim;
 
+#[cfg(test)]
+mod tests;
+
 pub use edit::{AddSegments, FlushedRange, ManifestEdit, WriterId};
 pub use log::ManifestLog;
 pub use state::{Manifest, RemovedSegment};

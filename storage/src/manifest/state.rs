@@ -86,6 +86,17 @@ impl Manifest {
         self.flushed.get(&(day, row.epoch())).is_some_and(|to| row <= to.last)
     }
 
+    /// Whether an edit that adds segments was committed: they are live, or were. Not after [`ManifestEdit::Forget`].
+    pub fn knows(&self, edit: &ManifestEdit) -> bool {
+        let added = match edit {
+            ManifestEdit::Add(AddSegments { segments, .. }) | ManifestEdit::Replace { add: segments, .. } => {
+                segments
+            }
+            ManifestEdit::Create | ManifestEdit::Remove { .. } | ManifestEdit::Forget { .. } => return false,
+        };
+        added.iter().any(|meta| self.segments.contains_key(&meta.id) || self.removed.contains_key(&meta.id))
+    }
+
     /// The manifest after an edit, as commit `version() + 1` made at `at`, or why the edit does not apply.
     pub fn apply(&self, edit: &ManifestEdit, at: Timestamp) -> Result<Self> {
         let mut next = self.clone();

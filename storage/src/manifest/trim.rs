@@ -20,7 +20,6 @@ use crate::store::{Created, create_once, failed, json_line, list_numbers, read_o
 use crate::{ManifestLog, Result, Timestamp, key};
 
 use super::commit::{COMMIT_BYTES_MAX, Commit};
-use super::log::BOUNDARY_COMMITS;
 
 /// Version of the boundary objects that this build writes.
 const BOUNDARY_FORMAT_VERSION: u32 = 1;
@@ -53,8 +52,9 @@ impl ManifestLog {
             return Ok(TrimReport::default());
         }
         let mut boundary = self.newest_boundary().await?;
-        while boundary < covered / BOUNDARY_COMMITS * BOUNDARY_COMMITS {
-            boundary += BOUNDARY_COMMITS;
+        let step = self.spacing.boundary;
+        while boundary < covered / step * step {
+            boundary += step;
             self.create_boundary(boundary).await?;
         }
         let mut deleted = self.delete_below(&key::checkpoint_prefix(&self.table), covered).await?;

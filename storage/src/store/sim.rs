@@ -72,6 +72,7 @@ struct Plan {
     chances: Vec<(Operation, Fault, u32)>,
     late: Vec<(u64, LateEffect)>,
     list_lag: u64,
+    turns_max: u32,
     /// The operation with which an object came.
     born: HashMap<Path, u64>,
 }
@@ -92,6 +93,7 @@ impl SimStore {
             chances: Vec::new(),
             late: Vec::new(),
             list_lag: 0,
+            turns_max: 0,
             born: HashMap::new(),
         };
         Self(Arc::new(Sim { objects: InMemory::new(), plan: Mutex::new(plan) }))
@@ -117,6 +119,12 @@ impl SimStore {
     /// Lets listings miss what was put within the last so many operations.
     pub fn list_lag(&self, operations: u64) {
         self.0.plan.lock().list_lag = operations;
+    }
+
+    /// Lets every operation wait for up to so many turns of other tasks, drawn from the seed: tasks on one thread are
+    /// then interleaved anew with each seed.
+    pub fn shuffle(&self, turns_max: u32) {
+        self.0.plan.lock().turns_max = turns_max;
     }
 
     /// Ends all faults and lets late effects take place now.
@@ -159,6 +167,10 @@ impl Plan {
         scripted.or(drawn)
     }
 
+    fn turns(&mut self) -> u128 {
+        if self.turns_max == 0 { 0 } else { self.entropy.next_u128() % u128::from(self.turns_max + 1) }
+    }
+
     fn is_listed(&self, key: &Path) -> bool {
         let born = self.born.get(key).copied().unwrap_or(0);
         born + self.list_lag <= self.total()
@@ -168,6 +180,10 @@ impl Plan {
 impl Sim {
     /// Begins an operation: late effects that are due take place, and a fault may be due.
     async fn begin(&self, operation: Operation) -> Option<Fault> {
+        let turns = self.plan.lock().turns();
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
         let (fault, due) = {
             let mut plan = self.plan.lock();
             let fault = plan.next(operation);
