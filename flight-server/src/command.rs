@@ -18,6 +18,9 @@ use crate::version::Version;
 /// Exit code for a wrong command line or configuration.
 const EXIT_USAGE: u8 = 2;
 
+/// The demo's data directory, unless another is given.
+const DEMO_DIR: &str = "./ironbark-demo";
+
 /// A columnar analytics database for logs.
 #[derive(Debug, Parser)]
 #[command(name = "ironbark", version, about, max_term_width = 110)]
@@ -35,6 +38,11 @@ enum Command {
         /// Go on when the write-ahead log is damaged in the middle: set damaged files aside and say what is lost
         #[arg(long)]
         quarantine_wal: bool,
+    },
+    /// Run a server that fills itself with a day of a small shop's logs, and keeps adding to them
+    Demo {
+        #[command(flatten)]
+        flags: Flags,
     },
     /// Check or show the configuration
     Config {
@@ -87,7 +95,11 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Serve { flags, quarantine_wal } => {
             let config = Effective::load(&flags)?.config;
             let damage = if quarantine_wal { Damage::Quarantine } else { Damage::Refuse };
-            serve(&config, damage)
+            serve(&config, damage, Purpose::Serve)
+        }
+        Command::Demo { mut flags } => {
+            flags.data_dir.get_or_insert_with(|| DEMO_DIR.into());
+            serve(&Effective::load(&flags)?.config, Damage::Refuse, Purpose::Demo)
         }
         Command::Config { action: ConfigAction::Check { flags } } => {
             Effective::load(&flags)?;
@@ -104,8 +116,17 @@ fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
+/// What a server is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// For its clients.
+    Serve,
+    /// To be tried out.
+    Demo,
+}
+
 /// Serves until a signal, then drains.
-fn serve(config: &Config, damage: Damage) -> Result<ExitCode> {
+fn serve(config: &Config, damage: Damage, purpose: Purpose) -> Result<ExitCode> {
     log(&config.log);
     let runtime = tokio::runtime::Runtime::new();
     let runtime = runtime.map_err(|source| Error::Setup { what: "threads", source })?;
@@ -117,7 +138,11 @@ fn serve(config: &Config, damage: Damage) -> Result<ExitCode> {
             () = stop.wait() => return Ok(ExitCode::SUCCESS),
         };
         print(&server.ready_line())?;
-        stop.wait().await;
+        tokio::select! {
+            // Ends only when the demo cannot go on.
+            failed = server.demonstrate(), if purpose == Purpose::Demo => failed?,
+            () = stop.wait() => {}
+        }
         tracing::info!("stopping");
         tokio::select! {
             stopped = server.stop() => stopped?,

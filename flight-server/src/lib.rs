@@ -18,6 +18,7 @@ pub mod command;
 mod compaction;
 pub mod config;
 mod decode;
+mod demo;
 mod error;
 mod flight;
 mod http;

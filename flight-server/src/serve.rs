@@ -26,7 +26,7 @@ use crate::compaction::Compaction;
 use crate::config::{CompactorMode, Config};
 use crate::error::{Error, Result};
 use crate::node::Node;
-use crate::{flight, http};
+use crate::{demo, flight, http};
 
 /// Directory of the default object store inside of the data directory.
 const OBJECTS_DIR: &str = "objects";
@@ -98,6 +98,17 @@ impl Server {
     /// The line that tells scripts where the server listens.
     pub fn ready_line(&self) -> String {
         format!("ironbark ready http=http://{} flight=http://{}", self.http, self.flight)
+    }
+
+    /// Fills the database with the demo's day, says what to try, and adds rows for ever.
+    pub(crate) async fn demonstrate(&self) -> Result<()> {
+        let (engine, ambient) = (&self.node.engine, &self.node.ambient);
+        let started = ambient.clock.now();
+        let mut out = std::io::stdout();
+        let rows = demo::fill(engine, ambient, &mut out).await?;
+        let (http, flight) = (format!("http://{}", self.http), format!("http://{}", self.flight));
+        demo::tell_what_to_try(&mut out, rows, &http, &flight, started)?;
+        demo::live(engine, ambient).await
     }
 
     /// Takes no more requests, lets running ones end for a bounded time, and closes the database.

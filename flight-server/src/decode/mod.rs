@@ -5,6 +5,7 @@
 pub(crate) mod arrow;
 mod arrow_columns;
 mod arrow_tags;
+pub(crate) mod json;
 pub(crate) mod timestamp;
 
 use ironbark_storage::{DAY_NS, TimeWindow, Timestamp};

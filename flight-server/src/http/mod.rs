@@ -1,23 +1,31 @@
-//! HTTP: health, metrics, and the mounting point of everything else.
+//! The HTTP interface.
 //!
 //! ```text
-//!   request ─► guard (host, origin, content type) ─► caller (tenant) ─► handler ─► JSON, or error
+//!   request ─► guard (host, origin, content type) ─► caller (tenant) ─┬─ ingest   body ─► decode ─► engine.append
+//!                                                                     ├─ search   session.search ─► records
+//!                                                                     ├─ sql      statement ─► rows
+//!                                                                     └─ health, metrics, openapi.json
 //! ```
 //!
 //! A web page in a browser on this machine can reach this port, so [`guard`] stands before every handler.
 
+mod body;
 mod caller;
 mod error;
 mod guard;
 mod health;
+mod ingest;
 mod metrics;
+mod openapi;
+mod search;
+mod sql;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::node::Node;
@@ -39,6 +47,10 @@ pub(crate) fn router(node: Arc<Node>, metrics: PrometheusHandle) -> Router {
     let body_bytes_max = node.limits.request_bytes;
     let http = Http { node, metrics };
     Router::new()
+        .route("/logs/ingest", post(ingest::ingest))
+        .route("/logs/search", get(search::search))
+        .route("/sql", post(sql::sql))
+        .route("/openapi.json", get(openapi::document))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::render))

@@ -1,0 +1,253 @@
+//! One JSON object to one row.
+//!
+//! ```text
+//!   timestamp source level message trace_id span_id     their columns
+//!   tags: { … }                                          tags, flattened
+//!   anything else                                        a tag, flattened: {"a":{"b":1}} is a.b = 1
+//! ```
+//!
+//! Values keep their JSON type and a number keeps its digits. Arrays and empty objects are kept as JSON text. A
+//! second value for a column (`"level"` twice) becomes a tag of that name, so nothing is lost.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use ironbark_storage::{LogBatchBuilder, RowRef, TagKind, TagSet, Timestamp, column};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{BadRecord, JsonContext};
+use crate::decode::timestamp;
+
+/// Deepest nesting of objects.
+const DEPTH_MAX: usize = 64;
+
+/// Reads records; keeps its scratch space between them.
+#[derive(Debug, Default)]
+pub(super) struct RecordReader {
+    /// The dotted key at hand.
+    path: String,
+}
+
+/// A row's own columns, borrowed from the record.
+#[derive(Debug, Default)]
+struct Columns<'a> {
+    timestamp: Option<Timestamp>,
+    source: Option<Cow<'a, str>>,
+    level: Option<Cow<'a, str>>,
+    message: Option<Cow<'a, str>>,
+    trace_id: Option<Cow<'a, str>>,
+    span_id: Option<Cow<'a, str>>,
+}
+
+impl RecordReader {
+    /// Adds a record to the builder.
+    pub(super) fn read(
+        &mut self,
+        record: &[u8],
+        context: &JsonContext<'_>,
+        tags: &mut TagSet,
+        builder: &mut LogBatchBuilder,
+    ) -> Result<(), BadRecord> {
+        let text = std::str::from_utf8(record).map_err(|error| BadRecord::NotUtf8(error.valid_up_to()))?;
+        if !text.starts_with('{') {
+            // Damaged text is told as such; a whole value of another kind by its kind.
+            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(BadRecord::Syntax)?;
+            return Err(BadRecord::NotAnObject(kind_of(text)));
+        }
+        let mut columns = Columns::default();
+        for (key, value) in context.tags {
+            tags.push(key, Some(value), TagKind::String);
+        }
+        self.path.clear();
+        let mut fields = Fields { reader: self, columns: &mut columns, tags, bad: None };
+        let mut json = serde_json::Deserializer::from_str(text);
+        json.deserialize_map(&mut fields).and_then(|()| json.end()).map_err(BadRecord::Syntax)?;
+        if let Some(bad) = fields.bad {
+            return Err(bad);
+        }
+        let row = RowRef {
+            timestamp: columns.timestamp,
+            source: columns.source.as_deref().or(context.source),
+            level: columns.level.as_deref(),
+            message: columns.message.as_deref().unwrap_or_default(),
+            trace_id: columns.trace_id.as_deref(),
+            span_id: columns.span_id.as_deref(),
+        };
+        builder.push(row, tags).map_err(BadRecord::Row)
+    }
+
+    /// Adds a value as the tag `key` below the path at hand.
+    fn tag(&mut self, key: &str, value: &str, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
+        let above = self.path.len();
+        if above > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(key);
+        let outcome = self.value(value, depth, tags);
+        self.path.truncate(above);
+        outcome
+    }
+
+    fn value(&mut self, value: &str, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
+        match value.as_bytes().first() {
+            Some(b'{') if !is_empty_object(value) => return self.object(value, depth, tags),
+            Some(b'{' | b'[') => tags.push(&self.path, Some(value), TagKind::Json),
+            Some(b'"') => tags.push(&self.path, Some(&text_of(value)?), TagKind::String),
+            Some(b't' | b'f') => tags.push(&self.path, Some(value), TagKind::Bool),
+            Some(b'n') => tags.push(&self.path, None, TagKind::Null),
+            _ => tags.push(&self.path, Some(value), TagKind::Number),
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, value: &str, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
+        if depth >= DEPTH_MAX {
+            return Err(BadRecord::TooDeep(DEPTH_MAX));
+        }
+        let mut nested = Nested { reader: self, tags, depth: depth + 1, bad: None };
+        let mut json = serde_json::Deserializer::from_str(value);
+        json.deserialize_map(&mut nested).map_err(BadRecord::Syntax)?;
+        nested.bad.map_or(Ok(()), Err)
+    }
+}
+
+/// The fields of a record. Serde's errors hold texts only, so ours are carried beside.
+struct Fields<'r, 'c, 'a> {
+    reader: &'r mut RecordReader,
+    columns: &'c mut Columns<'a>,
+    tags: &'r mut TagSet,
+    bad: Option<BadRecord>,
+}
+
+impl<'a> Visitor<'a> for &mut Fields<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some((Text(key), value)) = fields.next_entry::<Text<'a>, &'a RawValue>()? {
+            let outcome = self.field(&key, value.get());
+            if self.bad.is_none() {
+                self.bad = outcome.err();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Fields<'_, '_, 'a> {
+    fn field(&mut self, key: &str, value: &'a str) -> Result<(), BadRecord> {
+        let columns = &mut *self.columns;
+        let place = match key {
+            column::TIMESTAMP if columns.timestamp.is_none() => {
+                return time_of(value).map(|t| columns.timestamp = t);
+            }
+            column::SOURCE => &mut columns.source,
+            column::LEVEL => &mut columns.level,
+            column::MESSAGE => &mut columns.message,
+            column::TRACE_ID => &mut columns.trace_id,
+            column::SPAN_ID => &mut columns.span_id,
+            column::TAGS if value.starts_with('{') => return self.reader.object(value, 0, self.tags),
+            column::TAGS if value == "null" => return Ok(()),
+            _ => return self.reader.tag(key, value, 0, self.tags),
+        };
+        let text = match value.as_bytes().first() {
+            Some(b'n') => return Ok(()),
+            Some(b'"') => text_of(value)?,
+            // A message may be anything; the other columns hold plain values only.
+            Some(b'{' | b'[') if key != column::MESSAGE => return self.reader.tag(key, value, 0, self.tags),
+            _ => Cow::Borrowed(value),
+        };
+        if place.is_some() {
+            return self.reader.tag(key, value, 0, self.tags);
+        }
+        *place = Some(text);
+        Ok(())
+    }
+}
+
+/// The fields of an object inside a record.
+struct Nested<'r> {
+    reader: &'r mut RecordReader,
+    tags: &'r mut TagSet,
+    depth: usize,
+    bad: Option<BadRecord>,
+}
+
+impl<'a> Visitor<'a> for &mut Nested<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some((Text(key), value)) = fields.next_entry::<Text<'a>, &'a RawValue>()? {
+            let outcome = self.reader.tag(&key, value.get(), self.depth, self.tags);
+            if self.bad.is_none() {
+                self.bad = outcome.err();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A string, borrowed where it has no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Cow<'de, str>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(text))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor).map(Text)
+    }
+}
+
+fn text_of(value: &str) -> Result<Cow<'_, str>, BadRecord> {
+    serde_json::from_str::<Text<'_>>(value).map(|text| text.0).map_err(BadRecord::Syntax)
+}
+
+fn time_of(value: &str) -> Result<Option<Timestamp>, BadRecord> {
+    match value.as_bytes().first() {
+        Some(b'n') => Ok(None),
+        Some(b'"') => {
+            let text = text_of(value)?;
+            if text.is_empty() { Ok(None) } else { Ok(Some(timestamp::from_text(&text)?)) }
+        }
+        Some(b'-' | b'0'..=b'9') => Ok(Some(timestamp::from_text(value)?)),
+        _ => Err(BadRecord::TimeKind(kind_of(value))),
+    }
+}
+
+fn is_empty_object(value: &str) -> bool {
+    value.as_bytes().get(1..).is_some_and(|rest| rest.trim_ascii_start().first() == Some(&b'}'))
+}
+
+/// What kind of JSON value a text begins.
+fn kind_of(value: &str) -> &'static str {
+    match value.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
