@@ -19,6 +19,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod json;
+pub mod search;
 mod session;
 mod stream;
 mod table;

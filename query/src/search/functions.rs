@@ -1,0 +1,222 @@
+//! The SQL functions of search: `matches(text, 'query')` and `search('query')`.
+//!
+//! `matches` is an ordinary function and the only one that reads text; a text that is NULL holds nothing, so
+//! the answer is never NULL. `search` has no text to read: it stands for the compiled query until the rule
+//! (see [`super::rule`]) puts that in its place, and fails if it is ever run.
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::array::{Array, ArrayAccessor, ArrayRef, AsArray, BooleanArray};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::error::SearchError;
+use super::matcher::Matcher;
+use super::parser::parse;
+
+/// The name of the function on a text.
+pub const MATCHES: &str = "matches";
+/// The name of the function on a table.
+pub const SEARCH: &str = "search";
+
+/// `matches(text, 'query')`, not compiled yet.
+pub(super) fn matches_udf() -> Arc<ScalarUDF> {
+    static UDF: LazyLock<Arc<ScalarUDF>> =
+        LazyLock::new(|| Arc::new(MatchesFunction { compiled: None }.into()));
+    Arc::clone(&UDF)
+}
+
+/// `matches(text, 'query')` with its query compiled, so that it is done once and not for every batch.
+pub(super) fn compiled_matches_udf(query: &str) -> Result<Arc<ScalarUDF>, SearchError> {
+    let compiled = Some(Arc::new(compile(query)?));
+    Ok(Arc::new(MatchesFunction { compiled }.into()))
+}
+
+/// `search('query')`.
+pub(super) fn search_udf() -> Arc<ScalarUDF> {
+    Arc::new(SearchFunction { signature: text_signature() }.into())
+}
+
+fn compile(query: &str) -> Result<Matcher, SearchError> {
+    Matcher::compile(&parse(query)?, query)
+}
+
+fn external(error: SearchError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+fn text_signature() -> Signature {
+    Signature::user_defined(Volatility::Immutable)
+}
+
+fn boolean_field(name: &str) -> FieldRef {
+    Arc::new(Field::new(name, DataType::Boolean, false))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// The type in which a query is taken.
+fn query_type(function: &str, given: &DataType) -> Result<DataType> {
+    if is_text(given) || given.is_null() {
+        Ok(DataType::Utf8)
+    } else {
+        plan_err!("{function}() takes its query as text, not as {given}")
+    }
+}
+
+#[derive(Debug)]
+struct MatchesFunction {
+    /// The query of the call, which is then a literal.
+    compiled: Option<Arc<Matcher>>,
+}
+
+/// What it answers depends on its arguments alone; compiled or not, it is the same function.
+impl PartialEq for MatchesFunction {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for MatchesFunction {}
+
+impl Hash for MatchesFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        MATCHES.hash(state);
+    }
+}
+
+static SIGNATURE: LazyLock<Signature> = LazyLock::new(text_signature);
+
+impl ScalarUDFImpl for MatchesFunction {
+    fn name(&self) -> &str {
+        MATCHES
+    }
+
+    fn signature(&self) -> &Signature {
+        &SIGNATURE
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        Ok(boolean_field(MATCHES))
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        let [text, query] = given else {
+            return plan_err!(
+                "matches() takes a column and a query, as in matches(message, 'timeout'), not {} arguments",
+                given.len()
+            );
+        };
+        let text = match text {
+            text if is_text(text) => text.clone(),
+            DataType::Dictionary(_, values) if is_text(values) => text.clone(),
+            DataType::Null => DataType::Utf8,
+            other => return plan_err!("matches() searches text, not {other}; cast it to VARCHAR first"),
+        };
+        Ok(vec![text, query_type(MATCHES, query)?])
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [text, query] = args.args.as_slice() else {
+            return exec_err!("matches() takes a column and a query");
+        };
+        let fresh;
+        let matcher = match (&self.compiled, query) {
+            (Some(compiled), _) => compiled.as_ref(),
+            (None, ColumnarValue::Scalar(ScalarValue::Utf8(Some(query)))) => {
+                fresh = compile(query).map_err(external)?;
+                &fresh
+            }
+            _ => {
+                return plan_err!(
+                    "the query of matches() has to be a literal, as in matches(message, 'timeout')"
+                );
+            }
+        };
+        match text {
+            ColumnarValue::Array(texts) => Ok(ColumnarValue::Array(match_array(matcher, texts)?)),
+            ColumnarValue::Scalar(text) => {
+                let hit = matcher.is_match(text.try_as_str().flatten(), &mut String::new());
+                Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(hit))))
+            }
+        }
+    }
+}
+
+fn match_array(matcher: &Matcher, texts: &ArrayRef) -> Result<ArrayRef> {
+    match texts.data_type() {
+        DataType::Utf8 => Ok(match_texts(matcher, &texts.as_string::<i32>())),
+        DataType::LargeUtf8 => Ok(match_texts(matcher, &texts.as_string::<i64>())),
+        DataType::Utf8View => Ok(match_texts(matcher, &texts.as_string_view())),
+        DataType::Dictionary(..) => match_dictionary(matcher, texts),
+        other => exec_err!("matches() searches text, not {other}"),
+    }
+}
+
+fn match_texts<'a>(matcher: &Matcher, texts: &impl ArrayAccessor<Item = &'a str>) -> ArrayRef {
+    let mut lent = String::new();
+    let hits = BooleanBuffer::collect_bool(texts.len(), |row| {
+        let text = if texts.is_null(row) { None } else { Some(texts.value(row)) };
+        matcher.is_match(text, &mut lent)
+    });
+    Arc::new(BooleanArray::new(hits, None))
+}
+
+/// Asks each distinct text once.
+fn match_dictionary(matcher: &Matcher, texts: &ArrayRef) -> Result<ArrayRef> {
+    let dictionary = texts.as_any_dictionary();
+    let hits = match_array(matcher, dictionary.values())?;
+    let spread = take(&hits, dictionary.keys(), None)?;
+    // A missing key is a missing text.
+    let without_text = matcher.is_match(None, &mut String::new());
+    let spread = spread.as_boolean();
+    let filled = spread.iter().map(|hit| Some(hit.unwrap_or(without_text)));
+    Ok(Arc::new(filled.collect::<BooleanArray>()))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SearchFunction {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for SearchFunction {
+    fn name(&self) -> &str {
+        SEARCH
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        let [query] = given else {
+            return plan_err!(
+                "search() takes one query, as in search('timeout level:error'), not {} arguments; \
+                 to search one column use matches(column, 'query')",
+                given.len()
+            );
+        };
+        Ok(vec![query_type(SEARCH, query)?])
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        exec_err!("search() stands for a condition on a table of logs and cannot be run by itself")
+    }
+}

@@ -1,0 +1,262 @@
+//! The grammar: what is read, how errors look, and that printing and reading are inverse.
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::super::*;
+
+/// One line for each query: the query and its canonical form, or the error.
+fn read(queries: &[&str]) -> String {
+    let lines = queries.iter().map(|query| match parse(query) {
+        Ok(parsed) => format!("{query}  ⇒  {parsed}"),
+        Err(error) => format!("{query}  ⇒  {error}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn errors(queries: &[&str]) -> String {
+    let rendered = queries.iter().map(|query| match parse(query) {
+        Ok(parsed) => format!("{query} is read as {parsed:?}"),
+        Err(error) => error.render(),
+    });
+    rendered.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn operators() {
+    assert_snapshot!(read(&[
+        "a", "a b", "a AND b", "a && b c", "a OR b", "a || b", "a OR b c", "(a OR b) c", "a and b or not c",
+        "NOT a b", "-a b", "!a", "--a", "NOT (a OR b)", "-(a b)", "a (b (c d))", "+a -b", "a-b", "NOT NOT a", "(a)", "AND: x",
+    ]), @"");
+}
+
+#[test]
+fn nothing_is_everything() {
+    for query in ["", "  \n"] {
+        assert_eq!(parse(query).unwrap(), TextQuery::Everything);
+    }
+    assert_eq!(TextQuery::Everything.to_string(), "");
+}
+
+#[test]
+fn values() {
+    assert_snapshot!(read(&[
+        "\"a phrase\"", "\"say \\\"hi\\\"\"", "f:v", "f:\"v w\"", "f:(a OR b)", "f:(a -b \"c d\")", "f:>=500", "f:> 5", "f:<-1.5",
+        "f:[a TO b]", "f:{1 TO 5]", "f:[* TO 5}", "f:[2026-01-01T00:00:00Z TO now]", "f:[\"a b\" TO *]", "f:*", "*", "*:*",
+        "pre*", "*in*", "*suf", "a*b**c", "**", "/re gex\\/x/", "/x/i", "f:/[0-9]+/", "=\"Exact Case\"", "f:=\"V\"", "f:=v",
+        "in(a, b)", "f:in(a,\"b c\",-5)", "f:IN(a)", "in (a)", "10.0.0.0/8", "f:10.1.2.3/8", "2001:db8::/32", "f:!x", "f:!(a b)",
+        "f: v", "f:-5", "f:(-5)", "f:\"\"", "\"f g\":v", "{", "[ERROR]", "a -> b => c -- d", "f:(->)", "x >= 5",
+    ]), @"");
+}
+
+#[test]
+fn fields_and_colons() {
+    assert_snapshot!(read(&[
+        "@level:warn", "tags.env:prod", "@tags.env:prod", "TAGS.env:prod", "tags\\.env:prod", "\\@x:1", "http://h/p?q=1&r=(2)",
+        "url:https://h:80/", "10.0.0.1:8080", "10.0.0.1:8080/x", "localhost:8080", "localhost:up", "db-1:5432", "api.example.com:443",
+        "http.status:500", "http.status:>500", "tags.db-1:5432", "db-1:99999", "redis:6379", "12:30:05", "2026-01-31T10:00:00Z",
+        "std::io::Error", "fe80::1", "fe80:0::1", ":x", "/var/log/a:b", "path:/var/log", "/usr/bin/env", "a\\:b", "a\\ b:c\\ d", "f\\*:x",
+    ]), @"");
+}
+
+#[test]
+fn errors_of_operators_and_groups() {
+    assert_snapshot!(errors(&[
+        "AND a", "a OR", "a AND OR b", "NOT", "a -", "a - b", "()", "(a", "a)", "a (b OR (c d)", "\"a b",
+    ]), @"");
+}
+
+#[test]
+fn errors_of_values() {
+    assert_snapshot!(errors(&[
+        "level:warn status:", "f:(a OR)", "f:)", "f:AND", "status:> AND x", "f:\"a", "\"a\"b", "\"a b\"~5", "a\\", "@:x",
+        "tags.:x", "*:x", "status >=500",
+    ]), @"");
+}
+
+#[test]
+fn errors_of_ranges_and_lists() {
+    assert_snapshot!(errors(&[
+        "f:[a b]", "f:[a TO b", "f:[ TO b]", "f:[a TO b)", "f:in(", "f:in()", "f:in(a b)", "f:in(a,)", "[1 TO 2]",
+    ]), @"");
+}
+
+#[test]
+fn errors_of_regular_expressions_and_blocks() {
+    assert_snapshot!(errors(&["/[a/", "f:/(/", "10.0.0.0/33", "::1/129", "größe »äöü« \"x"]), @"");
+}
+
+#[test]
+fn long_queries_are_cut_around_the_place() {
+    let query = format!("{} \"open {}", "word ".repeat(40), "word ".repeat(40));
+    assert_snapshot!(parse(&query).unwrap_err().render(), @"");
+}
+
+#[test]
+fn limits_hold() {
+    let deep = |n: usize| format!("{}a{}", "(".repeat(n), ")".repeat(n));
+    assert!(parse(&deep(DEPTH_MAX)).is_ok());
+    assert_eq!(parse(&deep(DEPTH_MAX + 1)).unwrap_err().problem(), &Problem::TooDeep);
+    assert_eq!(
+        parse(&format!("{}a", "NOT ".repeat(DEPTH_MAX + 1))).unwrap_err().problem(),
+        &Problem::TooDeep
+    );
+    assert_eq!(parse(&format!("f:{}a", "!".repeat(DEPTH_MAX + 1))).unwrap_err().problem(), &Problem::TooDeep);
+    assert!(parse(&"a ".repeat(TERMS_MAX)).is_ok());
+    assert_eq!(parse(&"a ".repeat(TERMS_MAX + 1)).unwrap_err().problem(), &Problem::TooManyTerms);
+    let list = format!("f:in({}a)", "a,".repeat(TERMS_MAX));
+    assert_eq!(parse(&list).unwrap_err().problem(), &Problem::TooManyTerms);
+    let long = "a".repeat(QUERY_BYTES_MAX + 1);
+    assert_eq!(parse(&long).unwrap_err().problem(), &Problem::TooLong { bytes: QUERY_BYTES_MAX + 1 });
+    assert!(matches!(parse("/(a{1000}){1000}/").unwrap_err().problem(), Problem::Regex { .. }));
+}
+
+#[test]
+fn cidr_clears_what_is_behind_the_prefix() {
+    let block = |text: &str, bits| Cidr::new(text.parse().unwrap(), bits);
+    assert_eq!(block("10.1.2.3", 8), block("10.0.0.0", 8));
+    assert_eq!(block("255.1.2.3", 0).unwrap().address().to_string(), "0.0.0.0");
+    assert_eq!(block("2001:db8::7", 32).unwrap().address().to_string(), "2001:db8::");
+    assert!(block("10.0.0.0", 33).is_none() && block("::", 129).is_none());
+    assert!(!block("::", 0).unwrap().contains("10.0.0.1".parse().unwrap()));
+}
+
+/// Text that is full of signs with a meaning.
+fn tricky() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "a",
+        "b1",
+        "é",
+        "AND",
+        "OR",
+        "NOT",
+        "TO",
+        "in",
+        "tags.",
+        "@",
+        ":",
+        "::",
+        "/",
+        "//",
+        "*",
+        "-",
+        "!",
+        "+",
+        "=",
+        "<",
+        ">",
+        "[",
+        "]",
+        "{",
+        "}",
+        "(",
+        ")",
+        "\"",
+        "\\",
+        ",",
+        " ",
+        "\t",
+        ".",
+        "10.0.0.1",
+        "/8",
+        "80",
+        "localhost",
+        "~",
+        "^",
+        "&&",
+        "||",
+        "i",
+    ]);
+    prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
+}
+
+fn operand() -> impl Strategy<Value = Operand> {
+    prop_oneof![
+        tricky().prop_map(Operand::Word),
+        tricky().prop_map(Operand::Quoted),
+        Just(Operand::Quoted(String::new()))
+    ]
+}
+
+fn bound() -> impl Strategy<Value = Bound> {
+    prop_oneof![Just(Bound::Open), operand().prop_map(Bound::Inclusive), operand().prop_map(Bound::Exclusive)]
+}
+
+fn regex() -> impl Strategy<Value = Value> {
+    let pattern = prop::sample::select(vec!["a", "a b", "a/b", "^\\d+$", "\\\\/x", "[/)]", "\"", "/", "\\*"]);
+    (pattern, any::<bool>()).prop_map(|(pattern, ignore_case)| {
+        Value::Regex(RegexText { pattern: pattern.to_owned(), ignore_case })
+    })
+}
+
+/// Values that may stand without a field.
+fn plain_value() -> impl Strategy<Value = Value> {
+    let pieces = prop::collection::vec(prop_oneof![tricky(), Just(String::new())], 2..5);
+    let cidr = prop_oneof![
+        (any::<std::net::Ipv4Addr>(), 0u8..=32).prop_map(|(ip, bits)| Cidr::new(ip.into(), bits)),
+        (any::<std::net::Ipv6Addr>(), 0u8..=128).prop_map(|(ip, bits)| Cidr::new(ip.into(), bits)),
+    ];
+    prop_oneof![
+        Just(Value::Present),
+        tricky().prop_map(Value::Word),
+        tricky().prop_map(Value::Phrase),
+        Just(Value::Phrase(String::new())),
+        pieces.prop_filter_map("text", Pattern::new).prop_map(Value::Pattern),
+        regex(),
+        tricky().prop_map(Value::Exact),
+        cidr.prop_filter_map("block", |cidr| cidr).prop_map(Value::Cidr),
+        prop::collection::vec(operand(), 1..4).prop_map(Value::In),
+    ]
+}
+
+fn term() -> impl Strategy<Value = TextQuery> {
+    let field = prop_oneof![tricky().prop_map(Field::Named), tricky().prop_map(Field::Tag)];
+    let comparison = prop::sample::select(vec![
+        Comparison::Less,
+        Comparison::LessOrEqual,
+        Comparison::Greater,
+        Comparison::GreaterOrEqual,
+    ]);
+    let ordered = prop_oneof![
+        (comparison, operand()).prop_map(|(comparison, operand)| Value::Compare(comparison, operand)),
+        (bound(), bound()).prop_map(|(low, high)| Value::Range(Range { low, high })),
+    ];
+    let host_port = ("[a-z]{1,3}[.-][a-z0-9]{1,3}", any::<u16>())
+        .prop_map(|(host, port)| Value::HostPort(HostPort { host, port }));
+    prop_oneof![
+        plain_value().prop_map(|value| (None, value)),
+        host_port.prop_map(|value| (None, value)),
+        (field, prop_oneof![plain_value(), ordered]).prop_map(|(field, value)| (Some(field), value)),
+    ]
+    .prop_map(|(field, value)| TextQuery::Term(Term { field, value, span: Span::default(), value_span: Span::default() }))
+}
+
+fn query() -> impl Strategy<Value = TextQuery> {
+    term().prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4).prop_map(TextQuery::and),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(TextQuery::or),
+            inner.prop_map(TextQuery::negate),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_reads_back(query in query()) {
+        let printed = query.to_string();
+        match parse(&printed) {
+            Ok(read) => prop_assert_eq!(read, query, "{}", printed),
+            Err(error) => prop_assert!(false, "{}", error.render()),
+        }
+    }
+
+    #[test]
+    fn nothing_makes_the_parser_panic(text in prop::collection::vec(tricky(), 0..8)) {
+        let text = text.concat();
+        match parse(&text) {
+            Ok(query) => prop_assert_eq!(parse(&query.to_string()).unwrap(), query),
+            Err(error) => prop_assert!(error.render().lines().count() == 3 && error.column() <= text.chars().count() + 1),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the language as a whole: its grammar, its meaning in SQL, and its manual.
+
+mod grammar;
+mod manual;
+mod sql;

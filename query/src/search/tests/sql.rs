@@ -1,0 +1,291 @@
+//! `search('…')` and `matches(…)` in SQL, on a table in memory.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, Int64Array, MapBuilder, MapFieldNames, RecordBatch, StringArray, StringBuilder,
+    TimestampNanosecondArray,
+};
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::MemTable;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::SessionContext;
+use insta::assert_snapshot;
+use ironbark_storage::clock::ManualClock;
+use ironbark_storage::{LogSchema, Timestamp};
+
+use super::super::rule::{install, search_fault};
+use super::super::{compile, parse};
+
+/// 2026-01-31T12:00:00Z.
+const NOW_NS: i64 = 1_769_860_800_000_000_000;
+
+/// A row of the table.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    time_ns: i64,
+    source: Option<String>,
+    level: Option<String>,
+    message: String,
+    trace_id: Option<String>,
+    tags: Vec<(String, String)>,
+}
+
+impl Record {
+    /// JSON, or just the message.
+    pub(super) fn read(text: &str) -> Self {
+        if !text.starts_with('{') {
+            return Self { message: text.to_owned(), time_ns: NOW_NS, ..Self::default() };
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let field = |name: &str| json[name].as_str().map(str::to_owned);
+        let time = field("timestamp").map(|time| chrono::DateTime::parse_from_rfc3339(&time).unwrap());
+        let plain =
+            |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let tags = json["tags"].as_object().into_iter().flatten();
+        Self {
+            time_ns: time.map_or(NOW_NS, |time| time.timestamp_nanos_opt().unwrap()),
+            source: field("source"),
+            level: field("level"),
+            message: field("message").unwrap(),
+            trace_id: field("trace_id"),
+            tags: tags.map(|(key, value)| (key.clone(), plain(value))).collect(),
+        }
+    }
+}
+
+/// A session with the table `logs`.
+pub(super) struct Table(SessionContext);
+
+impl Table {
+    pub(super) fn of(records: impl IntoIterator<Item = Record>) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_ns(NOW_NS)));
+        let state = install(SessionStateBuilder::new_with_default_features(), clock).build();
+        let context = SessionContext::new_with_state(state);
+        let table = MemTable::try_new(
+            LogSchema::shown(),
+            vec![vec![batch(&records.into_iter().collect::<Vec<_>>())]],
+        );
+        context.register_table("logs", Arc::new(table.unwrap())).unwrap();
+        Self(context)
+    }
+
+    /// The rows, counted from 0, that match.
+    pub(super) async fn search(&self, query: &str) -> Vec<usize> {
+        let sql =
+            format!("SELECT _row_id FROM logs WHERE search('{}') ORDER BY 1", query.replace('\'', "''"));
+        let batches = self.run(&sql).await.unwrap_or_else(|error| panic!("{query}: {error}"));
+        let ids = batches.iter().flat_map(|batch| {
+            batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values().to_vec()
+        });
+        ids.map(|id| usize::try_from(id).unwrap()).collect()
+    }
+
+    async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        self.0.sql(sql).await?.collect().await
+    }
+
+    /// The result as a table, or what is wrong with the search, or the error.
+    async fn show(&self, sql: &str) -> String {
+        match self.run(sql).await {
+            Ok(batches) => pretty_format_batches(&batches).unwrap().to_string(),
+            Err(error) => search_fault(&error)
+                .unwrap_or_else(|| format!("not of the search: {}", error.strip_backtrace())),
+        }
+    }
+}
+
+/// The condition that a query becomes, or the error.
+fn condition(query: &str) -> String {
+    let now = Timestamp::from_ns(NOW_NS);
+    match parse(query).and_then(|parsed| compile(&parsed, query, now)) {
+        Ok(expr) => expr.to_string().replace("Utf8", "").replace("get_field(tags, ", "tag("),
+        Err(error) => error.render(),
+    }
+}
+
+fn batch(records: &[Record]) -> RecordBatch {
+    let times =
+        TimestampNanosecondArray::from_iter_values(records.iter().map(|r| r.time_ns)).with_timezone("UTC");
+    let times: ArrayRef = Arc::new(times);
+    let text = |get: fn(&Record) -> Option<&str>| -> ArrayRef {
+        Arc::new(records.iter().map(get).collect::<StringArray>())
+    };
+    let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
+    let mut tags = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+    for record in records {
+        for (key, value) in &record.tags {
+            tags.keys().append_value(key);
+            tags.values().append_value(value);
+        }
+        tags.append(true).unwrap();
+    }
+    let ids = Int64Array::from_iter_values(0..i64::try_from(records.len()).unwrap());
+    let columns: Vec<ArrayRef> = vec![
+        Arc::clone(&times),
+        times,
+        text(|r| r.source.as_deref()),
+        text(|r| r.level.as_deref()),
+        text(|r| Some(&r.message)),
+        Arc::new(tags.finish()),
+        text(|r| r.trace_id.as_deref()),
+        text(|_| None),
+        Arc::new(ids),
+    ];
+    RecordBatch::try_new(LogSchema::shown(), columns).unwrap()
+}
+
+fn shop() -> Table {
+    Table::of([
+        Record::read(
+            r#"{"message":"read timeout","source":"api","level":"ERROR","trace_id":"t1","tags":{"env":"prod"}}"#,
+        ),
+        Record::read(r#"{"message":"retry after timeout","source":"api","level":"WARN","trace_id":"t1"}"#),
+        Record::read(
+            r#"{"message":"ok","source":"web","level":"INFO","trace_id":"t2","tags":{"env":"dev","ms":"12"}}"#,
+        ),
+    ])
+}
+
+#[test]
+fn conditions() {
+    let mut lines = Vec::new();
+    for query in [
+        "*",
+        "timeout",
+        "a \"b c\" -d",
+        "a OR b",
+        "message:x*",
+        "source:API",
+        "-source:api*b_c",
+        "source:in(A,b)",
+        "level:warning",
+        "level:>=error",
+        "level:in(w, odd)",
+        "level:[info TO error}",
+        "env:prod",
+        "env:=\"prod\"",
+        "-env:*",
+        "status:500",
+        "status:>=500",
+        "status:[400 TO 500}",
+        "status:[* TO *]",
+        "status:>\"5\"",
+        "id:>9007199254740993",
+        "env:in(a, 5)",
+        "timestamp:2026-01-30",
+        "timestamp:>now-1h",
+        "_row_id:7",
+        "_row_id:[1 TO 5}",
+        "db-1:5432",
+        "trace_id:AB",
+        "source:10.0.0.0/8",
+    ] {
+        lines.push(format!("{query}  ⇒  {}", condition(query)));
+    }
+    assert_snapshot!(lines.join("\n"), @"");
+}
+
+#[test]
+fn mistakes_in_values() {
+    let mut lines = Vec::new();
+    for query in [
+        "a timestamp:tomorrow",
+        "timestamp:>=x",
+        "timestamp:/x/",
+        "_row_id:x",
+        "_row_id:a*",
+        "level:>=odd",
+        "tags:x",
+        "timestamp:10.0.0.0/8",
+        "a OR",
+        "f:[TO b]",
+    ] {
+        lines.push(condition(query));
+    }
+    assert_snapshot!(lines.join("\n"), @"");
+}
+
+/// What pruning and pushdown see of a query.
+#[tokio::test]
+async fn conditions_on_columns_stay_plain() {
+    let table = shop();
+    let search = "search('timeout level:error timestamp:>=2026-01-31 -source:web')";
+    let plan = table.0.sql(&format!("SELECT message FROM logs WHERE {search}")).await.unwrap();
+    assert_snapshot!(plan.into_optimized_plan().unwrap().display_indent(), @"");
+}
+
+#[tokio::test]
+async fn search_is_a_condition_like_any_other() {
+    let table = shop();
+    assert_snapshot!(table.show("SELECT _row_id, search('timeout') AS hit, NOT search('env:prod') AS other FROM logs ORDER BY 1").await, @"");
+    assert_snapshot!(table.show(
+        "SELECT search('level:error'), count(*) AS n FROM logs l WHERE _row_id < 2 OR search('env:dev') GROUP BY 1 ORDER BY 2"
+    ).await, @"");
+    assert_snapshot!(table.show(
+        "WITH e AS (SELECT * FROM logs WHERE search('timeout')) SELECT count(*) AS n FROM e AS f \
+         WHERE search('-retry') AND trace_id IN (SELECT trace_id FROM logs WHERE search('level:warn'))"
+    ).await, @"");
+    assert_snapshot!(table.show(
+        "SELECT l.message, r.message AS again FROM logs l JOIN logs r ON l.trace_id = r.trace_id \
+         WHERE matches(l.message, '\"read timeout\"') AND matches(r.message, 'retry')"
+    ).await, @"");
+}
+
+#[tokio::test]
+async fn search_out_of_place_is_an_error() {
+    let table = shop();
+    let mut lines = Vec::new();
+    for sql in [
+        "SELECT search('a')",
+        "SELECT * FROM (VALUES (1)) t(x) WHERE search('a')",
+        "SELECT 1 FROM logs l JOIN logs r ON l.trace_id = r.trace_id WHERE search('a')",
+        "SELECT 1 FROM logs l JOIN logs r ON search('a')",
+        "SELECT 1 FROM logs, (VALUES (1)) t(x) WHERE search('a')",
+        "SELECT 1 FROM (SELECT message FROM logs) t WHERE search('a env:prod')",
+        "SELECT count(*) FROM logs GROUP BY level HAVING search('a')",
+        "SELECT 1 FROM logs WHERE search(message)",
+        "SELECT 1 FROM logs WHERE search(NULL)",
+        "SELECT 1 FROM logs WHERE search('a' || 'b')",
+        "SELECT 1 FROM logs WHERE search('a', 'b')",
+        "SELECT 1 FROM logs WHERE matches(message, source)",
+        "SELECT 1 FROM logs WHERE matches(message, 'level:error')",
+        "SELECT 1 FROM logs WHERE matches(message, 'a OR')",
+        "SELECT 1 FROM logs WHERE matches(_row_id, 'a')",
+        "SELECT 1 FROM logs WHERE matches(message)",
+    ] {
+        lines.push(table.show(sql).await);
+    }
+    assert_snapshot!(lines.join("\n"), @"");
+}
+
+#[tokio::test]
+async fn parameters_are_literals_once_they_are_bound() {
+    let table = shop();
+    let plan = |sql: &'static str| table.0.sql(sql);
+    for sql in
+        ["SELECT _row_id FROM logs WHERE search($1)", "SELECT _row_id FROM logs WHERE matches(message, $1)"]
+    {
+        let bound = plan(sql).await.unwrap().with_param_values(vec![ScalarValue::from("read")]).unwrap();
+        assert_eq!(bound.count().await.unwrap(), 1, "{sql}");
+        let error = plan(sql).await.unwrap().collect().await.unwrap_err();
+        assert!(search_fault(&error).is_some_and(|fault| fault.contains("bound parameter")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn matches_takes_every_kind_of_text() {
+    let table = shop();
+    for kind in ["Utf8", "LargeUtf8", "Utf8View", "Dictionary(Int32, Utf8)", "Dictionary(Int8, LargeUtf8)"] {
+        let sql = format!(
+            "SELECT _row_id FROM (SELECT _row_id, arrow_cast(tags['env'], '{kind}') AS env FROM logs) \
+             WHERE matches(env, 'NOT prod') ORDER BY 1"
+        );
+        let found = table.run(&sql).await.unwrap();
+        let rows: usize = found.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(rows, 2, "{kind}");
+    }
+    assert_snapshot!(table.show("SELECT matches('a b', 'b') AS hit, matches(NULL, 'a') AS none, matches(NULL, '-a') AS without").await, @"");
+}
