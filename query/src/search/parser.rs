@@ -260,14 +260,25 @@ impl Parser<'_> {
     }
 
     /// Ends a term: what follows must not be glued to a quote or bracket.
-    fn close(&mut self, field: Option<&Field>, value: Value, start: usize, at: usize) -> Result<TextQuery, SearchError> {
+    fn close(
+        &mut self,
+        field: Option<&Field>,
+        value: Value,
+        start: usize,
+        at: usize,
+    ) -> Result<TextQuery, SearchError> {
         self.count()?;
         let is_word =
             matches!(value, Value::Word(_) | Value::Pattern(_) | Value::Cidr(_) | Value::HostPort(_));
         if !is_word && self.cursor.peek().is_some_and(|c| !c.is_whitespace() && c != ')') {
             return Err(self.cursor.expected("a space or the end of the query"));
         }
-        Ok(TextQuery::Term(Term { field: field.cloned(), value, span: self.cursor.span_from(start), value_span: self.cursor.span_from(at) }))
+        Ok(TextQuery::Term(Term {
+            field: field.cloned(),
+            value,
+            span: self.cursor.span_from(start),
+            value_span: self.cursor.span_from(at),
+        }))
     }
 
     fn count(&mut self) -> Result<(), SearchError> {

@@ -156,11 +156,7 @@ fn function_name(expr: &Expr) -> Option<&'static str> {
     }
 }
 
-fn literal(
-    query: &Expr,
-    function: &'static str,
-    example: &'static str,
-) -> Result<String, ScopeError> {
+fn literal(query: &Expr, function: &'static str, example: &'static str) -> Result<String, ScopeError> {
     match query {
         Expr::Literal(
             ScalarValue::Utf8(Some(text))

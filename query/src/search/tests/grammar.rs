@@ -27,7 +27,29 @@ fn operators() {
     assert_snapshot!(read(&[
         "a", "a b", "a AND b", "a && b c", "a OR b", "a || b", "a OR b c", "(a OR b) c", "a and b or not c",
         "NOT a b", "-a b", "!a", "--a", "NOT (a OR b)", "-(a b)", "a (b (c d))", "+a -b", "a-b", "NOT NOT a", "(a)", "AND: x",
-    ]), @"");
+    ]), @r#"
+    a  ⇒  a
+    a b  ⇒  a AND b
+    a AND b  ⇒  a AND b
+    a && b c  ⇒  a AND b AND c
+    a OR b  ⇒  a OR b
+    a || b  ⇒  a OR b
+    a OR b c  ⇒  a OR b AND c
+    (a OR b) c  ⇒  (a OR b) AND c
+    a and b or not c  ⇒  a AND and AND b AND or AND not AND c
+    NOT a b  ⇒  NOT a AND b
+    -a b  ⇒  NOT a AND b
+    !a  ⇒  NOT a
+    --a  ⇒  NOT NOT a
+    NOT (a OR b)  ⇒  NOT (a OR b)
+    -(a b)  ⇒  NOT (a AND b)
+    a (b (c d))  ⇒  a AND b AND c AND d
+    +a -b  ⇒  a AND NOT b
+    a-b  ⇒  a-b
+    NOT NOT a  ⇒  NOT NOT a
+    (a)  ⇒  a
+    AND: x  ⇒  AND:x
+    "#);
 }
 
 #[test]
@@ -46,7 +68,55 @@ fn values() {
         "pre*", "*in*", "*suf", "a*b**c", "**", "/re gex\\/x/", "/x/i", "f:/[0-9]+/", "=\"Exact Case\"", "f:=\"V\"", "f:=v",
         "in(a, b)", "f:in(a,\"b c\",-5)", "f:IN(a)", "in (a)", "10.0.0.0/8", "f:10.1.2.3/8", "2001:db8::/32", "f:!x", "f:!(a b)",
         "f: v", "f:-5", "f:(-5)", "f:\"\"", "\"f g\":v", "{", "[ERROR]", "a -> b => c -- d", "f:(->)", "x >= 5",
-    ]), @"");
+    ]), @r#"
+    "a phrase"  ⇒  "a phrase"
+    "say \"hi\""  ⇒  "say \"hi\""
+    f:v  ⇒  f:v
+    f:"v w"  ⇒  f:"v w"
+    f:(a OR b)  ⇒  f:a OR f:b
+    f:(a -b "c d")  ⇒  f:a AND NOT f:b AND f:"c d"
+    f:>=500  ⇒  f:>=500
+    f:> 5  ⇒  f:>5
+    f:<-1.5  ⇒  f:<-1.5
+    f:[a TO b]  ⇒  f:[a TO b]
+    f:{1 TO 5]  ⇒  f:{1 TO 5]
+    f:[* TO 5}  ⇒  f:[* TO 5}
+    f:[2026-01-01T00:00:00Z TO now]  ⇒  f:[2026-01-01T00:00:00Z TO now]
+    f:["a b" TO *]  ⇒  f:["a b" TO *]
+    f:*  ⇒  f:*
+    *  ⇒  *
+    *:*  ⇒  *
+    pre*  ⇒  pre*
+    *in*  ⇒  *in*
+    *suf  ⇒  *suf
+    a*b**c  ⇒  a*b*c
+    **  ⇒  *
+    /re gex\/x/  ⇒  /re gex\/x/
+    /x/i  ⇒  /x/i
+    f:/[0-9]+/  ⇒  f:/[0-9]+/
+    ="Exact Case"  ⇒  ="Exact Case"
+    f:="V"  ⇒  f:="V"
+    f:=v  ⇒  f:="v"
+    in(a, b)  ⇒  in(a, b)
+    f:in(a,"b c",-5)  ⇒  f:in(a, "b c", -5)
+    f:IN(a)  ⇒  f:in(a)
+    in (a)  ⇒  in AND a
+    10.0.0.0/8  ⇒  10.0.0.0/8
+    f:10.1.2.3/8  ⇒  f:10.0.0.0/8
+    2001:db8::/32  ⇒  2001:db8::/32
+    f:!x  ⇒  NOT f:x
+    f:!(a b)  ⇒  NOT (f:a AND f:b)
+    f: v  ⇒  f:v
+    f:-5  ⇒  f:-5
+    f:(-5)  ⇒  NOT f:5
+    f:""  ⇒  f:""
+    "f g":v  ⇒  \f\ g:\v
+    {  ⇒  search query, column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
+    [ERROR]  ⇒  search query, column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
+    a -> b => c -- d  ⇒  a AND -> AND b AND => AND c AND -- AND d
+    f:(->)  ⇒  f:->
+    x >= 5  ⇒  search query, column 3: a comparison needs a field, as in `status:>=500`; to search for the text itself, put it in quotes
+    "#);
 }
 
 #[test]
@@ -56,14 +126,80 @@ fn fields_and_colons() {
         "url:https://h:80/", "10.0.0.1:8080", "10.0.0.1:8080/x", "localhost:8080", "localhost:up", "db-1:5432", "api.example.com:443",
         "http.status:500", "http.status:>500", "tags.db-1:5432", "db-1:99999", "redis:6379", "12:30:05", "2026-01-31T10:00:00Z",
         "std::io::Error", "fe80::1", "fe80:0::1", ":x", "/var/log/a:b", "path:/var/log", "/usr/bin/env", "a\\:b", "a\\ b:c\\ d", "f\\*:x",
-    ]), @"");
+    ]), @r#"
+    @level:warn  ⇒  level:warn
+    tags.env:prod  ⇒  tags.env:prod
+    @tags.env:prod  ⇒  tags.env:prod
+    TAGS.env:prod  ⇒  tags.env:prod
+    tags\.env:prod  ⇒  \tags.env:\prod
+    \@x:1  ⇒  \@x:\1
+    http://h/p?q=1&r=(2)  ⇒  http://h/p?q=1&r= AND 2
+    url:https://h:80/  ⇒  url:https://h:80/
+    10.0.0.1:8080  ⇒  10.0.0.1:8080
+    10.0.0.1:8080/x  ⇒  10.0.0.1:8080/x
+    localhost:8080  ⇒  localhost:8080
+    localhost:up  ⇒  localhost:up
+    db-1:5432  ⇒  db-1:5432
+    api.example.com:443  ⇒  api.example.com:443
+    http.status:500  ⇒  http.status:500
+    http.status:>500  ⇒  http.status:>500
+    tags.db-1:5432  ⇒  tags.db-1:5432
+    db-1:99999  ⇒  db-1:99999
+    redis:6379  ⇒  redis:6379
+    12:30:05  ⇒  12:30:05
+    2026-01-31T10:00:00Z  ⇒  2026-01-31T10:00:00Z
+    std::io::Error  ⇒  std::io::Error
+    fe80::1  ⇒  fe80::1
+    fe80:0::1  ⇒  fe80:0::1
+    :x  ⇒  :x
+    /var/log/a:b  ⇒  \/var\/log\/a\:b
+    path:/var/log  ⇒  \path:\/var\/log
+    /usr/bin/env  ⇒  \/usr\/bin\/env
+    a\:b  ⇒  \a\:b
+    a\ b:c\ d  ⇒  \a\ b:\c\ d
+    f\*:x  ⇒  \f\*:\x
+    "#);
 }
 
 #[test]
 fn errors_of_operators_and_groups() {
     assert_snapshot!(errors(&[
         "AND a", "a OR", "a AND OR b", "NOT", "a -", "a - b", "()", "(a", "a)", "a (b OR (c d)", "\"a b",
-    ]), @"");
+    ]), @r#"
+    search query, column 1: expected a search term, found `AND`
+      AND a
+      ^^^
+    search query, column 5: expected a search term, found the end of the query
+      a OR
+          ^
+    search query, column 7: expected a search term, found `OR`
+      a AND OR b
+            ^^
+    search query, column 4: expected a search term, found the end of the query
+      NOT
+         ^
+    search query, column 4: expected a search term directly after `-`, found the end of the query
+      a -
+         ^
+    search query, column 4: expected a search term directly after `-`, found white space
+      a - b
+         ^
+    search query, column 2: expected a search term, found `)`
+      ()
+       ^
+    search query, column 1: this `(` is never closed, expected `)`
+      (a
+      ^
+    search query, column 2: expected the end of the query or an opening `(` before this, found `)`
+      a)
+       ^
+    search query, column 3: this `(` is never closed, expected `)`
+      a (b OR (c d)
+        ^
+    search query, column 1: this quote is never closed, expected `"`
+      "a b
+      ^
+    "#);
 }
 
 #[test]
@@ -71,25 +207,113 @@ fn errors_of_values() {
     assert_snapshot!(errors(&[
         "level:warn status:", "f:(a OR)", "f:)", "f:AND", "status:> AND x", "f:\"a", "\"a\"b", "\"a b\"~5", "a\\", "@:x",
         "tags.:x", "*:x", "status >=500",
-    ]), @"");
+    ]), @r#"
+    search query, column 19: expected a value after `status:`, found the end of the query
+      level:warn status:
+                        ^
+    search query, column 8: expected a search term, found `)`
+      f:(a OR)
+             ^
+    search query, column 3: expected a value after `f:`, found `)`
+      f:)
+        ^
+    search query, column 3: expected a value after `f:`, found `AND`
+      f:AND
+        ^^^
+    search query, column 10: expected a value after `>`, found `AND`
+      status:> AND x
+               ^^^
+    search query, column 3: this quote is never closed, expected `"`
+      f:"a
+        ^
+    search query, column 4: expected a space or the end of the query, found `b`
+      "a"b
+         ^
+    search query, column 6: expected a space or the end of the query, found `~5`
+      "a b"~5
+           ^^
+    search query, column 3: expected a character after `\`, found the end of the query
+      a\
+        ^
+    search query, column 1: expected the name of a field before `:`, found `@:x`
+      @:x
+      ^^^
+    search query, column 1: expected the name of a field before `:`, found `tags.:x`
+      tags.:x
+      ^^^^^^^
+    search query, column 1: expected the name of a field before `:`, found `*:x`
+      *:x
+      ^^^
+    search query, column 8: a comparison needs a field, as in `status:>=500`; to search for the text itself, put it in quotes
+      status >=500
+             ^
+    "#);
 }
 
 #[test]
 fn errors_of_ranges_and_lists() {
     assert_snapshot!(errors(&[
         "f:[a b]", "f:[a TO b", "f:[ TO b]", "f:[a TO b)", "f:in(", "f:in()", "f:in(a b)", "f:in(a,)", "[1 TO 2]",
-    ]), @"");
+    ]), @r#"
+    search query, column 6: expected `TO`, found `b]`
+      f:[a b]
+           ^^
+    search query, column 3: this `[` is never closed, expected `]` or `}`
+      f:[a TO b
+        ^
+    search query, column 5: expected the lower end of the range or `*`, found `TO`
+      f:[ TO b]
+          ^^
+    search query, column 3: this `[` is never closed, expected `]` or `}`
+      f:[a TO b)
+        ^
+    search query, column 5: this `in(` is never closed, expected `)`
+      f:in(
+          ^
+    search query, column 6: expected a value, found `)`
+      f:in()
+           ^
+    search query, column 8: expected `,` or `)`, found `b`
+      f:in(a b)
+             ^
+    search query, column 8: expected a value, found `)`
+      f:in(a,)
+             ^
+    search query, column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
+      [1 TO 2]
+      ^
+    "#);
 }
 
 #[test]
 fn errors_of_regular_expressions_and_blocks() {
-    assert_snapshot!(errors(&["/[a/", "f:/(/", "10.0.0.0/33", "::1/129", "größe »äöü« \"x"]), @"");
+    assert_snapshot!(errors(&["/[a/", "f:/(/", "10.0.0.0/33", "::1/129", "größe »äöü« \"x"]), @r#"
+    search query, column 1: this regular expression is not valid: unclosed character class
+      /[a/
+      ^^^^
+    search query, column 3: this regular expression is not valid: unclosed group
+      f:/(/
+        ^^^
+    search query, column 1: `/33` is no prefix length, expected a number from 0 to 32; to search for the text itself, put it in quotes
+      10.0.0.0/33
+      ^^^^^^^^^^^
+    search query, column 1: `/129` is no prefix length, expected a number from 0 to 128; to search for the text itself, put it in quotes
+      ::1/129
+      ^^^^^^^
+    search query, column 13: this quote is never closed, expected `"`
+      größe »äöü« "x
+                  ^
+    "#);
 }
 
 #[test]
 fn long_queries_are_cut_around_the_place() {
     let query = format!("{} \"open {}", "word ".repeat(40), "word ".repeat(40));
-    assert_snapshot!(parse(&query).unwrap_err().render(), @"");
+    assert_snapshot!(parse(&query).unwrap_err().render(), @r#"
+    search query, column 202: this quote is never closed, expected `"`
+      … ord word word word word word word word word word word word  "open word word word word word word word word word word word  …
+                                                                    ^
+    "#);
 }
 
 #[test]
@@ -228,7 +452,9 @@ fn term() -> impl Strategy<Value = TextQuery> {
         host_port.prop_map(|value| (None, value)),
         (field, prop_oneof![plain_value(), ordered]).prop_map(|(field, value)| (Some(field), value)),
     ]
-    .prop_map(|(field, value)| TextQuery::Term(Term { field, value, span: Span::default(), value_span: Span::default() }))
+    .prop_map(|(field, value)| {
+        TextQuery::Term(Term { field, value, span: Span::default(), value_span: Span::default() })
+    })
 }
 
 fn query() -> impl Strategy<Value = TextQuery> {

@@ -185,7 +185,37 @@ fn conditions() {
     ] {
         lines.push(format!("{query}  ⇒  {}", condition(query)));
     }
-    assert_snapshot!(lines.join("\n"), @"");
+    assert_snapshot!(lines.join("\n"), @r#"
+    *  ⇒  Boolean(true)
+    timeout  ⇒  matches(message, ("timeout"))
+    a "b c" -d  ⇒  matches(message, ("a")) AND matches(message, (""b c"")) AND NOT matches(message, ("d"))
+    a OR b  ⇒  matches(message, ("a")) OR matches(message, ("b"))
+    message:x*  ⇒  matches(message, ("x*"))
+    source:API  ⇒  source IS NOT NULL AND lower(source) = ("api")
+    -source:api*b_c  ⇒  NOT source IS NOT NULL AND source ILIKE ("api%b\_c")
+    source:in(A,b)  ⇒  source IS NOT NULL AND lower(source) IN ([("a"), ("b")])
+    level:warning  ⇒  level IS NOT NULL AND level = ("WARN")
+    level:>=error  ⇒  level IS NOT NULL AND level IN ([("ERROR"), ("FATAL")])
+    level:in(w, odd)  ⇒  level IS NOT NULL AND (level = ("WARN") OR lower(level) = ("odd"))
+    level:[info TO error}  ⇒  level IS NOT NULL AND level IN ([("INFO"), ("WARN")])
+    env:prod  ⇒  matches(tag(("env")), ("prod"))
+    env:="prod"  ⇒  tag(("env")) = ("prod") IS TRUE
+    -env:*  ⇒  NOT tag(("env")) IS NOT NULL
+    status:500  ⇒  coalesce(TRY_CAST(tag(("status")) AS Float64) = Float64(500), matches(tag(("status")), ("500")))
+    status:>=500  ⇒  TRY_CAST(tag(("status")) AS Float64) >= Float64(500) AND TRY_CAST(tag(("status")) AS Float64) <= Float64(inf) IS TRUE
+    status:[400 TO 500}  ⇒  TRY_CAST(tag(("status")) AS Float64) >= Float64(400) AND TRY_CAST(tag(("status")) AS Float64) < Float64(500) IS TRUE
+    status:[* TO *]  ⇒  tag(("status")) IS NOT NULL IS TRUE
+    status:>"5"  ⇒  tag(("status")) > ("5") IS TRUE
+    id:>9007199254740993  ⇒  TRY_CAST(tag(("id")) AS Int64) > Int64(9007199254740993) IS TRUE
+    env:in(a, 5)  ⇒  lower(tag(("env"))) IN ([("a"), ("5")]) IS TRUE OR TRY_CAST(tag(("env")) AS Float64) IN ([Float64(5)]) IS TRUE
+    timestamp:2026-01-30  ⇒  timestamp >= TimestampNanosecond(1769731200000000000, Some("UTC")) AND timestamp <= TimestampNanosecond(1769817599999999999, Some("UTC"))
+    timestamp:>now-1h  ⇒  timestamp > TimestampNanosecond(1769857200000000000, Some("UTC"))
+    _row_id:7  ⇒  _row_id = Int64(7)
+    _row_id:[1 TO 5}  ⇒  _row_id >= Int64(1) AND _row_id < Int64(5)
+    db-1:5432  ⇒  matches(message, ("db-1:5432")) OR coalesce(TRY_CAST(tag(("db-1")) AS Float64) = Float64(5432), matches(tag(("db-1")), ("5432")))
+    trace_id:AB  ⇒  trace_id IS NOT NULL AND lower(trace_id) = ("ab")
+    source:10.0.0.0/8  ⇒  matches(source, ("10.0.0.0/8"))
+    "#);
 }
 
 #[test]
@@ -205,7 +235,38 @@ fn mistakes_in_values() {
     ] {
         lines.push(condition(query));
     }
-    assert_snapshot!(lines.join("\n"), @"");
+    assert_snapshot!(lines.join("\n"), @r#"
+    search query, column 13: `tomorrow` is no time, expected one like 2026-01-31, "2026-01-31T12:00:00Z", 1769860800 or now-1h
+      a timestamp:tomorrow
+                  ^^^^^^^^
+    search query, column 11: `x` is no time, expected one like 2026-01-31, "2026-01-31T12:00:00Z", 1769860800 or now-1h
+      timestamp:>=x
+                ^^^
+    search query, column 11: `timestamp` holds times and cannot be searched by a regular expression, expected a time or a range of times
+      timestamp:/x/
+                ^^^
+    search query, column 9: `x` is no whole number, and `_row_id` holds nothing else
+      _row_id:x
+              ^
+    search query, column 9: `_row_id` holds whole numbers and cannot be searched by a pattern with `*`, expected a number or a range of numbers
+      _row_id:a*
+              ^^
+    search query, column 7: `odd` is no level, expected trace, debug, info, warn, error or fatal
+      level:>=odd
+            ^^^^^
+    search query, column 1: expected the name of a tag, as in `tags.env:prod`
+      tags:x
+      ^^^^^^
+    search query, column 11: `timestamp` holds times and cannot be searched by a block of IP addresses, expected a time or a range of times
+      timestamp:10.0.0.0/8
+                ^^^^^^^^^^
+    search query, column 5: expected a search term, found the end of the query
+      a OR
+          ^
+    search query, column 4: expected the lower end of the range or `*`, found `TO`
+      f:[TO b]
+         ^^
+    "#);
 }
 
 /// What pruning and pushdown see of a query.
@@ -214,24 +275,55 @@ async fn conditions_on_columns_stay_plain() {
     let table = shop();
     let search = "search('timeout level:error timestamp:>=2026-01-31 -source:web')";
     let plan = table.0.sql(&format!("SELECT message FROM logs WHERE {search}")).await.unwrap();
-    assert_snapshot!(plan.into_optimized_plan().unwrap().display_indent(), @"");
+    assert_snapshot!(plan.into_optimized_plan().unwrap().display_indent(), @r#"
+    Projection: logs.message
+      Filter: logs.level IS NOT NULL AND logs.level = Utf8("ERROR") AND logs.timestamp >= TimestampNanosecond(1769817600000000000, Some("UTC")) AND matches(logs.message, Utf8("timeout")) AND (logs.source IS NULL OR lower(logs.source) != Utf8("web"))
+        TableScan: logs projection=[timestamp, source, level, message]
+    "#);
 }
 
 #[tokio::test]
 async fn search_is_a_condition_like_any_other() {
     let table = shop();
-    assert_snapshot!(table.show("SELECT _row_id, search('timeout') AS hit, NOT search('env:prod') AS other FROM logs ORDER BY 1").await, @"");
+    assert_snapshot!(table.show("SELECT _row_id, search('timeout') AS hit, NOT search('env:prod') AS other FROM logs ORDER BY 1").await, @r#"
+    +---------+-------+-------+
+    | _row_id | hit   | other |
+    +---------+-------+-------+
+    | 0       | true  | false |
+    | 1       | true  | true  |
+    | 2       | false | true  |
+    +---------+-------+-------+
+    "#);
     assert_snapshot!(table.show(
         "SELECT search('level:error'), count(*) AS n FROM logs l WHERE _row_id < 2 OR search('env:dev') GROUP BY 1 ORDER BY 2"
-    ).await, @"");
+    ).await, @r#"
+    +-----------------------------+---+
+    | search(Utf8("level:error")) | n |
+    +-----------------------------+---+
+    | true                        | 1 |
+    | false                       | 2 |
+    +-----------------------------+---+
+    "#);
     assert_snapshot!(table.show(
         "WITH e AS (SELECT * FROM logs WHERE search('timeout')) SELECT count(*) AS n FROM e AS f \
          WHERE search('-retry') AND trace_id IN (SELECT trace_id FROM logs WHERE search('level:warn'))"
-    ).await, @"");
+    ).await, @r#"
+    +---+
+    | n |
+    +---+
+    | 1 |
+    +---+
+    "#);
     assert_snapshot!(table.show(
         "SELECT l.message, r.message AS again FROM logs l JOIN logs r ON l.trace_id = r.trace_id \
          WHERE matches(l.message, '\"read timeout\"') AND matches(r.message, 'retry')"
-    ).await, @"");
+    ).await, @r#"
+    +--------------+---------------------+
+    | message      | again               |
+    +--------------+---------------------+
+    | read timeout | retry after timeout |
+    +--------------+---------------------+
+    "#);
 }
 
 #[tokio::test]
@@ -258,7 +350,28 @@ async fn search_out_of_place_is_an_error() {
     ] {
         lines.push(table.show(sql).await);
     }
-    assert_snapshot!(lines.join("\n"), @"");
+    assert_snapshot!(lines.join("\n"), @r#"
+    search() needs a table of logs in FROM; to search any text, say matches(text, '…')
+    search() needs a table of logs in FROM; to search any text, say matches(text, '…')
+    search() cannot tell which side of a join it means; say matches(l.message, '…') instead
+    search() cannot tell which side of a join it means; say matches(l.message, '…') instead
+    search() cannot tell which side of a join it means; say matches(logs.message, '…') instead
+    search() asks for the column tags, which is not there any more at this place; search before it is dropped or renamed
+    search() asks for the column message, which is not there any more at this place; search before it is dropped or renamed
+    the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
+    the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
+    the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
+    wrong number of arguments: write search('timeout level:error')
+    the query of matches() has to be a literal, as in matches(message, 'timeout'), or a bound parameter
+    search query, column 1: `level:` names a field, but this searches one column only; put the text in quotes, or use search('…')
+    search query, column 5: expected a search term, found the end of the query
+    not of the search: type_coercion
+    caused by
+    Error during planning: Execution error: Function 'matches' user-defined coercion failed with: Error during planning: matches() searches text, not Int64; cast it to VARCHAR first. No function matches the given name and argument types 'matches(Int64, Utf8)'. You might need to add explicit type casts.
+    	Candidate functions:
+    	matches(UserDefined)
+    wrong number of arguments: write matches(message, 'timeout')
+    "#);
 }
 
 #[tokio::test]
@@ -287,5 +400,11 @@ async fn matches_takes_every_kind_of_text() {
         let rows: usize = found.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(rows, 2, "{kind}");
     }
-    assert_snapshot!(table.show("SELECT matches('a b', 'b') AS hit, matches(NULL, 'a') AS none, matches(NULL, '-a') AS without").await, @"");
+    assert_snapshot!(table.show("SELECT matches('a b', 'b') AS hit, matches(NULL, 'a') AS none, matches(NULL, '-a') AS without").await, @r#"
+    +------+-------+---------+
+    | hit  | none  | without |
+    +------+-------+---------+
+    | true | false | true    |
+    +------+-------+---------+
+    "#);
 }
