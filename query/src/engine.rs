@@ -32,7 +32,7 @@ impl QueryEngine {
         ambient: Ambient,
     ) -> Result<Arc<Self>> {
         let runtime = base::runtime(&config)?;
-        let base = base::state(&config, &runtime);
+        let base = base::state(&config, &runtime, &ambient);
         let tails = Arc::new(TailCache::new(config.tail_cache_bytes));
         Ok(Arc::new(Self { config, store, tables, ambient, base, runtime, tails }))
     }

@@ -15,7 +15,7 @@
 //! true. Plain comparisons stand in their plainest form, so that pruning by statistics understands them.
 
 use datafusion::arrow::datatypes::Field;
-use datafusion::functions::core::expr_fn::{coalesce, get_field};
+use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions::string::expr_fn::lower;
 use datafusion::logical_expr::expr::Like;
 use datafusion::logical_expr::{Expr, Operator, binary_expr, lit, not};
@@ -27,6 +27,7 @@ use super::error::{Problem, SearchError};
 use super::functions::matches_udf;
 use super::number::{Kind, Number};
 use super::{order, time};
+use crate::tags;
 
 /// Compiles a parsed query; the columns of the expression are not qualified.
 ///
@@ -159,7 +160,7 @@ pub(super) fn known(name: &str, condition: Expr) -> Expr {
 }
 
 fn tag_value(name: &str, value: &Value) -> Expr {
-    let tag = || get_field(ident(column::TAGS), name);
+    let tag = || tags::tag(ident(column::TAGS), name);
     match value {
         Value::Present => tag().is_not_null(),
         Value::Word(text) => match Number::parse(text) {

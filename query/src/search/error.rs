@@ -5,8 +5,11 @@
 
 use std::fmt;
 
+use datafusion::error::DataFusionError;
+
 use super::ast::Span;
 use super::{DEPTH_MAX, QUERY_BYTES_MAX, TERMS_MAX};
+use crate::error::Error;
 
 /// How many characters of the query [`SearchError::render`] shows on each side of the place.
 const RENDER_CONTEXT_CHARS: usize = 60;
@@ -164,8 +167,20 @@ impl SearchError {
 
 impl fmt::Display for SearchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "search query, column {}: {}", self.column(), self.problem)
+        write!(f, "column {}: {}", self.column(), self.problem)
     }
 }
 
 impl std::error::Error for SearchError {}
+
+impl From<SearchError> for Error {
+    fn from(error: SearchError) -> Self {
+        Self::Search { reason: error.to_string() }
+    }
+}
+
+impl From<SearchError> for DataFusionError {
+    fn from(error: SearchError) -> Self {
+        Self::External(Box::new(Error::from(error)))
+    }
+}

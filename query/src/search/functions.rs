@@ -12,7 +12,6 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -46,10 +45,6 @@ pub(super) fn search_udf() -> Arc<ScalarUDF> {
 
 fn compile(query: &str) -> Result<Matcher, SearchError> {
     Matcher::compile(&parse(query)?, query)
-}
-
-fn external(error: SearchError) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }
 
 fn text_signature() -> Signature {
@@ -137,7 +132,7 @@ impl ScalarUDFImpl for MatchesFunction {
         let matcher = match (&self.compiled, query) {
             (Some(compiled), _) => compiled.as_ref(),
             (None, ColumnarValue::Scalar(ScalarValue::Utf8(Some(query)))) => {
-                fresh = compile(query).map_err(external)?;
+                fresh = compile(query)?;
                 &fresh
             }
             _ => {

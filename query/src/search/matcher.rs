@@ -37,7 +37,7 @@ enum Node {
     Empty,
     Needle(Needle),
     Phrase(Phrase),
-    Exact(Finder<'static>),
+    Exact(Box<Finder<'static>>),
     Regex(Regex),
     Cidr(Cidr),
 }
@@ -106,7 +106,7 @@ fn leaf(term: &Term, query: &str) -> Result<Node, SearchError> {
             Node::Regex(build_regex(regex).map_err(|reason| error(Problem::Regex { reason }))?)
         }
         Value::Exact(text) if text.is_empty() => Node::Empty,
-        Value::Exact(text) => Node::Exact(Finder::new(text).into_owned()),
+        Value::Exact(text) => Node::Exact(Box::new(Finder::new(text).into_owned())),
         Value::Cidr(block) => Node::Cidr(*block),
         Value::In(items) => Node::Or(items.iter().map(Operand::text).map(words).collect()),
         Value::Compare(..) => {

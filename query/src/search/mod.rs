@@ -40,7 +40,7 @@ pub use compile::compile;
 pub use error::{Problem, SearchError};
 pub use functions::{MATCHES, SEARCH};
 pub use parser::parse;
-pub(crate) use rule::{install, search_fault};
+pub(crate) use rule::install;
 
 /// The longest query, in bytes.
 pub const QUERY_BYTES_MAX: usize = 64 * 1024;

@@ -24,9 +24,9 @@ use ironbark_storage::LogSchema;
 use ironbark_storage::clock::Clock;
 
 use super::compile::compile;
-use super::error::SearchError;
 use super::functions::{MATCHES, SEARCH, compiled_matches_udf, matches_udf, search_udf};
 use super::parser::parse;
+use crate::error::Error;
 
 /// Gives sessions the functions of search and their rule. The clock says what `now` means in a query.
 pub(crate) fn install(mut builder: SessionStateBuilder, clock: Arc<dyn Clock>) -> SessionStateBuilder {
@@ -36,24 +36,17 @@ pub(crate) fn install(mut builder: SessionStateBuilder, clock: Arc<dyn Clock>) -
     builder
 }
 
-/// What is wrong with a search in an SQL statement, in words; `None` if the error is about something else.
-pub(crate) fn search_fault(error: &DataFusionError) -> Option<String> {
-    let DataFusionError::External(cause) = error.find_root() else {
-        return None;
-    };
-    let query = cause.downcast_ref::<SearchError>().map(ToString::to_string);
-    query.or_else(|| cause.downcast_ref::<ScopeError>().map(ToString::to_string))
-}
-
 /// Why `search('…')` has no meaning where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum ScopeError {
-    #[error("search() cannot tell which side of a join it means; say matches({column}, '…') instead")]
+    #[error(
+        "it is not clear which side of the join is meant; say matches({column}, '…') instead of search('…')"
+    )]
     Join { column: String },
-    #[error("search() needs a table of logs in FROM; to search any text, say matches(text, '…')")]
+    #[error("there is no table of logs in FROM; to search any text, say matches(text, '…')")]
     NoLogs,
     #[error(
-        "search() asks for the column {column}, which is not there any more at this place; search before it is \
+        "the column {column} is not there any more at this place; search before it is \
          dropped or renamed"
     )]
     Column { column: String },
@@ -70,13 +63,7 @@ const MATCHES_EXAMPLE: &str = "message, 'timeout'";
 
 impl From<ScopeError> for DataFusionError {
     fn from(error: ScopeError) -> Self {
-        Self::External(Box::new(error))
-    }
-}
-
-impl From<SearchError> for DataFusionError {
-    fn from(error: SearchError) -> Self {
-        Self::External(Box::new(error))
+        Self::External(Box::new(Error::Search { reason: error.to_string() }))
     }
 }
 

@@ -13,10 +13,12 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
+use ironbark_storage::Ambient;
 use object_store::memory::InMemory;
 
 use crate::config::QueryConfig;
 use crate::error::{Error, Result};
+use crate::search;
 use crate::table::{OrderSegments, SEGMENTS_URL};
 use crate::tags::{self, TagPlanner};
 
@@ -47,14 +49,14 @@ pub(crate) fn runtime(config: &QueryConfig) -> Result<Arc<RuntimeEnv>> {
 
 /// The functions and options of all sessions, without any table. No file format and no table factory is in it, so
 /// that nothing can be read or written by a path.
-pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>) -> SessionState {
+pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>, ambient: &Ambient) -> SessionState {
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(TagPlanner)];
     planners.extend(SessionStateDefaults::default_expr_planners());
     let mut scalars = SessionStateDefaults::default_scalar_functions();
     scalars.push(tags::function());
     let tables = SessionStateDefaults::default_table_functions();
     let tables = tables.into_iter().filter(|function| TABLE_FUNCTIONS.contains(&function.name()));
-    SessionStateBuilder::new()
+    let builder = SessionStateBuilder::new()
         .with_config(options(config))
         .with_runtime_env(Arc::clone(runtime))
         .with_expr_planners(planners)
@@ -63,8 +65,8 @@ pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>) -> SessionS
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(tables.collect::<Vec<_>>())
-        .with_physical_optimizer_rule(Arc::new(OrderSegments))
-        .build()
+        .with_physical_optimizer_rule(Arc::new(OrderSegments));
+    search::install(builder, Arc::clone(&ambient.clock)).build()
 }
 
 fn options(config: &QueryConfig) -> SessionConfig {

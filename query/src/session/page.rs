@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::Session;
 use super::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::search;
 use crate::table::{Columns, Snapshots};
 use crate::tags;
 
@@ -156,11 +157,12 @@ fn filter(request: &SearchRequest, now: Timestamp) -> Result<Expr> {
     Ok(conjunction(filters).unwrap_or_else(|| lit(true)))
 }
 
-fn text(query: &str, _now: Timestamp) -> Result<Option<Expr>> {
+fn text(query: &str, now: Timestamp) -> Result<Option<Expr>> {
     if query.trim().is_empty() {
         return Ok(None);
     }
-    Err(Error::Search { reason: query.to_owned() })
+    let parsed = search::parse(query)?;
+    Ok(Some(search::compile(&parsed, query, now)?))
 }
 
 /// Cuts the page to its length and says where it ended.

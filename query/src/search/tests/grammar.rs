@@ -111,11 +111,11 @@ fn values() {
     f:(-5)  ⇒  NOT f:5
     f:""  ⇒  f:""
     "f g":v  ⇒  \f\ g:\v
-    {  ⇒  search query, column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
-    [ERROR]  ⇒  search query, column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
+    {  ⇒  column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
+    [ERROR]  ⇒  column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
     a -> b => c -- d  ⇒  a AND -> AND b AND => AND c AND -- AND d
     f:(->)  ⇒  f:->
-    x >= 5  ⇒  search query, column 3: a comparison needs a field, as in `status:>=500`; to search for the text itself, put it in quotes
+    x >= 5  ⇒  column 3: a comparison needs a field, as in `status:>=500`; to search for the text itself, put it in quotes
     "#);
 }
 
@@ -166,37 +166,37 @@ fn errors_of_operators_and_groups() {
     assert_snapshot!(errors(&[
         "AND a", "a OR", "a AND OR b", "NOT", "a -", "a - b", "()", "(a", "a)", "a (b OR (c d)", "\"a b",
     ]), @r#"
-    search query, column 1: expected a search term, found `AND`
+    column 1: expected a search term, found `AND`
       AND a
       ^^^
-    search query, column 5: expected a search term, found the end of the query
+    column 5: expected a search term, found the end of the query
       a OR
           ^
-    search query, column 7: expected a search term, found `OR`
+    column 7: expected a search term, found `OR`
       a AND OR b
             ^^
-    search query, column 4: expected a search term, found the end of the query
+    column 4: expected a search term, found the end of the query
       NOT
          ^
-    search query, column 4: expected a search term directly after `-`, found the end of the query
+    column 4: expected a search term directly after `-`, found the end of the query
       a -
          ^
-    search query, column 4: expected a search term directly after `-`, found white space
+    column 4: expected a search term directly after `-`, found white space
       a - b
          ^
-    search query, column 2: expected a search term, found `)`
+    column 2: expected a search term, found `)`
       ()
        ^
-    search query, column 1: this `(` is never closed, expected `)`
+    column 1: this `(` is never closed, expected `)`
       (a
       ^
-    search query, column 2: expected the end of the query or an opening `(` before this, found `)`
+    column 2: expected the end of the query or an opening `(` before this, found `)`
       a)
        ^
-    search query, column 3: this `(` is never closed, expected `)`
+    column 3: this `(` is never closed, expected `)`
       a (b OR (c d)
         ^
-    search query, column 1: this quote is never closed, expected `"`
+    column 1: this quote is never closed, expected `"`
       "a b
       ^
     "#);
@@ -208,43 +208,43 @@ fn errors_of_values() {
         "level:warn status:", "f:(a OR)", "f:)", "f:AND", "status:> AND x", "f:\"a", "\"a\"b", "\"a b\"~5", "a\\", "@:x",
         "tags.:x", "*:x", "status >=500",
     ]), @r#"
-    search query, column 19: expected a value after `status:`, found the end of the query
+    column 19: expected a value after `status:`, found the end of the query
       level:warn status:
                         ^
-    search query, column 8: expected a search term, found `)`
+    column 8: expected a search term, found `)`
       f:(a OR)
              ^
-    search query, column 3: expected a value after `f:`, found `)`
+    column 3: expected a value after `f:`, found `)`
       f:)
         ^
-    search query, column 3: expected a value after `f:`, found `AND`
+    column 3: expected a value after `f:`, found `AND`
       f:AND
         ^^^
-    search query, column 10: expected a value after `>`, found `AND`
+    column 10: expected a value after `>`, found `AND`
       status:> AND x
                ^^^
-    search query, column 3: this quote is never closed, expected `"`
+    column 3: this quote is never closed, expected `"`
       f:"a
         ^
-    search query, column 4: expected a space or the end of the query, found `b`
+    column 4: expected a space or the end of the query, found `b`
       "a"b
          ^
-    search query, column 6: expected a space or the end of the query, found `~5`
+    column 6: expected a space or the end of the query, found `~5`
       "a b"~5
            ^^
-    search query, column 3: expected a character after `\`, found the end of the query
+    column 3: expected a character after `\`, found the end of the query
       a\
         ^
-    search query, column 1: expected the name of a field before `:`, found `@:x`
+    column 1: expected the name of a field before `:`, found `@:x`
       @:x
       ^^^
-    search query, column 1: expected the name of a field before `:`, found `tags.:x`
+    column 1: expected the name of a field before `:`, found `tags.:x`
       tags.:x
       ^^^^^^^
-    search query, column 1: expected the name of a field before `:`, found `*:x`
+    column 1: expected the name of a field before `:`, found `*:x`
       *:x
       ^^^
-    search query, column 8: a comparison needs a field, as in `status:>=500`; to search for the text itself, put it in quotes
+    column 8: a comparison needs a field, as in `status:>=500`; to search for the text itself, put it in quotes
       status >=500
              ^
     "#);
@@ -255,31 +255,31 @@ fn errors_of_ranges_and_lists() {
     assert_snapshot!(errors(&[
         "f:[a b]", "f:[a TO b", "f:[ TO b]", "f:[a TO b)", "f:in(", "f:in()", "f:in(a b)", "f:in(a,)", "[1 TO 2]",
     ]), @r#"
-    search query, column 6: expected `TO`, found `b]`
+    column 6: expected `TO`, found `b]`
       f:[a b]
            ^^
-    search query, column 3: this `[` is never closed, expected `]` or `}`
+    column 3: this `[` is never closed, expected `]` or `}`
       f:[a TO b
         ^
-    search query, column 5: expected the lower end of the range or `*`, found `TO`
+    column 5: expected the lower end of the range or `*`, found `TO`
       f:[ TO b]
           ^^
-    search query, column 3: this `[` is never closed, expected `]` or `}`
+    column 3: this `[` is never closed, expected `]` or `}`
       f:[a TO b)
         ^
-    search query, column 5: this `in(` is never closed, expected `)`
+    column 5: this `in(` is never closed, expected `)`
       f:in(
           ^
-    search query, column 6: expected a value, found `)`
+    column 6: expected a value, found `)`
       f:in()
            ^
-    search query, column 8: expected `,` or `)`, found `b`
+    column 8: expected `,` or `)`, found `b`
       f:in(a b)
              ^
-    search query, column 8: expected a value, found `)`
+    column 8: expected a value, found `)`
       f:in(a,)
              ^
-    search query, column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
+    column 1: a range needs a field, as in `status:[400 TO 499]`; to search for the text itself, put it in quotes
       [1 TO 2]
       ^
     "#);
@@ -288,19 +288,19 @@ fn errors_of_ranges_and_lists() {
 #[test]
 fn errors_of_regular_expressions_and_blocks() {
     assert_snapshot!(errors(&["/[a/", "f:/(/", "10.0.0.0/33", "::1/129", "größe »äöü« \"x"]), @r#"
-    search query, column 1: this regular expression is not valid: unclosed character class
+    column 1: this regular expression is not valid: unclosed character class
       /[a/
       ^^^^
-    search query, column 3: this regular expression is not valid: unclosed group
+    column 3: this regular expression is not valid: unclosed group
       f:/(/
         ^^^
-    search query, column 1: `/33` is no prefix length, expected a number from 0 to 32; to search for the text itself, put it in quotes
+    column 1: `/33` is no prefix length, expected a number from 0 to 32; to search for the text itself, put it in quotes
       10.0.0.0/33
       ^^^^^^^^^^^
-    search query, column 1: `/129` is no prefix length, expected a number from 0 to 128; to search for the text itself, put it in quotes
+    column 1: `/129` is no prefix length, expected a number from 0 to 128; to search for the text itself, put it in quotes
       ::1/129
       ^^^^^^^
-    search query, column 13: this quote is never closed, expected `"`
+    column 13: this quote is never closed, expected `"`
       größe »äöü« "x
                   ^
     "#);
@@ -310,7 +310,7 @@ fn errors_of_regular_expressions_and_blocks() {
 fn long_queries_are_cut_around_the_place() {
     let query = format!("{} \"open {}", "word ".repeat(40), "word ".repeat(40));
     assert_snapshot!(parse(&query).unwrap_err().render(), @r#"
-    search query, column 202: this quote is never closed, expected `"`
+    column 202: this quote is never closed, expected `"`
       … ord word word word word word word word word word word word  "open word word word word word word word word word word word  …
                                                                     ^
     "#);

@@ -1,5 +1,6 @@
 //! Runs the examples of `docs/SEARCH.md`.
 
+use super::super::parse;
 use super::sql::{Record, Table};
 
 const MANUAL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/SEARCH.md"));
@@ -43,4 +44,10 @@ async fn examples_of_the_manual_hold() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_mistake_of_the_manual_is_told_so() {
+    let error = crate::Error::from(parse("level:warn status:").unwrap_err());
+    assert!(MANUAL.contains(&format!("\n{error}\n")), "{error}");
 }

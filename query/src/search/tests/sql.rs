@@ -15,8 +15,7 @@ use insta::assert_snapshot;
 use ironbark_storage::clock::ManualClock;
 use ironbark_storage::{LogSchema, Timestamp};
 
-use super::super::rule::{install, search_fault};
-use super::super::{compile, parse};
+use super::super::{compile, install, parse};
 
 /// 2026-01-31T12:00:00Z.
 const NOW_NS: i64 = 1_769_860_800_000_000_000;
@@ -91,8 +90,7 @@ impl Table {
     async fn show(&self, sql: &str) -> String {
         match self.run(sql).await {
             Ok(batches) => pretty_format_batches(&batches).unwrap().to_string(),
-            Err(error) => search_fault(&error)
-                .unwrap_or_else(|| format!("not of the search: {}", error.strip_backtrace())),
+            Err(error) => crate::Error::from_plan(error).to_string(),
         }
     }
 }
@@ -101,7 +99,7 @@ impl Table {
 fn condition(query: &str) -> String {
     let now = Timestamp::from_ns(NOW_NS);
     match parse(query).and_then(|parsed| compile(&parsed, query, now)) {
-        Ok(expr) => expr.to_string().replace("Utf8", "").replace("get_field(tags, ", "tag("),
+        Ok(expr) => expr.to_string().replace("Utf8", ""),
         Err(error) => error.render(),
     }
 }
@@ -198,21 +196,21 @@ fn conditions() {
     level:>=error  ⇒  level IS NOT NULL AND level IN ([("ERROR"), ("FATAL")])
     level:in(w, odd)  ⇒  level IS NOT NULL AND (level = ("WARN") OR lower(level) = ("odd"))
     level:[info TO error}  ⇒  level IS NOT NULL AND level IN ([("INFO"), ("WARN")])
-    env:prod  ⇒  matches(tag(("env")), ("prod"))
-    env:="prod"  ⇒  tag(("env")) = ("prod") IS TRUE
-    -env:*  ⇒  NOT tag(("env")) IS NOT NULL
-    status:500  ⇒  coalesce(TRY_CAST(tag(("status")) AS Float64) = Float64(500), matches(tag(("status")), ("500")))
-    status:>=500  ⇒  TRY_CAST(tag(("status")) AS Float64) >= Float64(500) AND TRY_CAST(tag(("status")) AS Float64) <= Float64(inf) IS TRUE
-    status:[400 TO 500}  ⇒  TRY_CAST(tag(("status")) AS Float64) >= Float64(400) AND TRY_CAST(tag(("status")) AS Float64) < Float64(500) IS TRUE
-    status:[* TO *]  ⇒  tag(("status")) IS NOT NULL IS TRUE
-    status:>"5"  ⇒  tag(("status")) > ("5") IS TRUE
-    id:>9007199254740993  ⇒  TRY_CAST(tag(("id")) AS Int64) > Int64(9007199254740993) IS TRUE
-    env:in(a, 5)  ⇒  lower(tag(("env"))) IN ([("a"), ("5")]) IS TRUE OR TRY_CAST(tag(("env")) AS Float64) IN ([Float64(5)]) IS TRUE
+    env:prod  ⇒  matches(tag(tags, ("env")), ("prod"))
+    env:="prod"  ⇒  tag(tags, ("env")) = ("prod") IS TRUE
+    -env:*  ⇒  NOT tag(tags, ("env")) IS NOT NULL
+    status:500  ⇒  coalesce(TRY_CAST(tag(tags, ("status")) AS Float64) = Float64(500), matches(tag(tags, ("status")), ("500")))
+    status:>=500  ⇒  TRY_CAST(tag(tags, ("status")) AS Float64) >= Float64(500) AND TRY_CAST(tag(tags, ("status")) AS Float64) <= Float64(inf) IS TRUE
+    status:[400 TO 500}  ⇒  TRY_CAST(tag(tags, ("status")) AS Float64) >= Float64(400) AND TRY_CAST(tag(tags, ("status")) AS Float64) < Float64(500) IS TRUE
+    status:[* TO *]  ⇒  tag(tags, ("status")) IS NOT NULL IS TRUE
+    status:>"5"  ⇒  tag(tags, ("status")) > ("5") IS TRUE
+    id:>9007199254740993  ⇒  TRY_CAST(tag(tags, ("id")) AS Int64) > Int64(9007199254740993) IS TRUE
+    env:in(a, 5)  ⇒  lower(tag(tags, ("env"))) IN ([("a"), ("5")]) IS TRUE OR TRY_CAST(tag(tags, ("env")) AS Float64) IN ([Float64(5)]) IS TRUE
     timestamp:2026-01-30  ⇒  timestamp >= TimestampNanosecond(1769731200000000000, Some("UTC")) AND timestamp <= TimestampNanosecond(1769817599999999999, Some("UTC"))
     timestamp:>now-1h  ⇒  timestamp > TimestampNanosecond(1769857200000000000, Some("UTC"))
     _row_id:7  ⇒  _row_id = Int64(7)
     _row_id:[1 TO 5}  ⇒  _row_id >= Int64(1) AND _row_id < Int64(5)
-    db-1:5432  ⇒  matches(message, ("db-1:5432")) OR coalesce(TRY_CAST(tag(("db-1")) AS Float64) = Float64(5432), matches(tag(("db-1")), ("5432")))
+    db-1:5432  ⇒  matches(message, ("db-1:5432")) OR coalesce(TRY_CAST(tag(tags, ("db-1")) AS Float64) = Float64(5432), matches(tag(tags, ("db-1")), ("5432")))
     trace_id:AB  ⇒  trace_id IS NOT NULL AND lower(trace_id) = ("ab")
     source:10.0.0.0/8  ⇒  matches(source, ("10.0.0.0/8"))
     "#);
@@ -236,34 +234,34 @@ fn mistakes_in_values() {
         lines.push(condition(query));
     }
     assert_snapshot!(lines.join("\n"), @r#"
-    search query, column 13: `tomorrow` is no time, expected one like 2026-01-31, "2026-01-31T12:00:00Z", 1769860800 or now-1h
+    column 13: `tomorrow` is no time, expected one like 2026-01-31, "2026-01-31T12:00:00Z", 1769860800 or now-1h
       a timestamp:tomorrow
                   ^^^^^^^^
-    search query, column 11: `x` is no time, expected one like 2026-01-31, "2026-01-31T12:00:00Z", 1769860800 or now-1h
+    column 11: `x` is no time, expected one like 2026-01-31, "2026-01-31T12:00:00Z", 1769860800 or now-1h
       timestamp:>=x
                 ^^^
-    search query, column 11: `timestamp` holds times and cannot be searched by a regular expression, expected a time or a range of times
+    column 11: `timestamp` holds times and cannot be searched by a regular expression, expected a time or a range of times
       timestamp:/x/
                 ^^^
-    search query, column 9: `x` is no whole number, and `_row_id` holds nothing else
+    column 9: `x` is no whole number, and `_row_id` holds nothing else
       _row_id:x
               ^
-    search query, column 9: `_row_id` holds whole numbers and cannot be searched by a pattern with `*`, expected a number or a range of numbers
+    column 9: `_row_id` holds whole numbers and cannot be searched by a pattern with `*`, expected a number or a range of numbers
       _row_id:a*
               ^^
-    search query, column 7: `odd` is no level, expected trace, debug, info, warn, error or fatal
+    column 7: `odd` is no level, expected trace, debug, info, warn, error or fatal
       level:>=odd
             ^^^^^
-    search query, column 1: expected the name of a tag, as in `tags.env:prod`
+    column 1: expected the name of a tag, as in `tags.env:prod`
       tags:x
       ^^^^^^
-    search query, column 11: `timestamp` holds times and cannot be searched by a block of IP addresses, expected a time or a range of times
+    column 11: `timestamp` holds times and cannot be searched by a block of IP addresses, expected a time or a range of times
       timestamp:10.0.0.0/8
                 ^^^^^^^^^^
-    search query, column 5: expected a search term, found the end of the query
+    column 5: expected a search term, found the end of the query
       a OR
           ^
-    search query, column 4: expected the lower end of the range or `*`, found `TO`
+    column 4: expected the lower end of the range or `*`, found `TO`
       f:[TO b]
          ^^
     "#);
@@ -351,26 +349,22 @@ async fn search_out_of_place_is_an_error() {
         lines.push(table.show(sql).await);
     }
     assert_snapshot!(lines.join("\n"), @r#"
-    search() needs a table of logs in FROM; to search any text, say matches(text, '…')
-    search() needs a table of logs in FROM; to search any text, say matches(text, '…')
-    search() cannot tell which side of a join it means; say matches(l.message, '…') instead
-    search() cannot tell which side of a join it means; say matches(l.message, '…') instead
-    search() cannot tell which side of a join it means; say matches(logs.message, '…') instead
-    search() asks for the column tags, which is not there any more at this place; search before it is dropped or renamed
-    search() asks for the column message, which is not there any more at this place; search before it is dropped or renamed
-    the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
-    the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
-    the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
-    wrong number of arguments: write search('timeout level:error')
-    the query of matches() has to be a literal, as in matches(message, 'timeout'), or a bound parameter
-    search query, column 1: `level:` names a field, but this searches one column only; put the text in quotes, or use search('…')
-    search query, column 5: expected a search term, found the end of the query
-    not of the search: type_coercion
-    caused by
-    Error during planning: Execution error: Function 'matches' user-defined coercion failed with: Error during planning: matches() searches text, not Int64; cast it to VARCHAR first. No function matches the given name and argument types 'matches(Int64, Utf8)'. You might need to add explicit type casts.
-    	Candidate functions:
-    	matches(UserDefined)
-    wrong number of arguments: write matches(message, 'timeout')
+    search: there is no table of logs in FROM; to search any text, say matches(text, '…')
+    search: there is no table of logs in FROM; to search any text, say matches(text, '…')
+    search: it is not clear which side of the join is meant; say matches(l.message, '…') instead of search('…')
+    search: it is not clear which side of the join is meant; say matches(l.message, '…') instead of search('…')
+    search: it is not clear which side of the join is meant; say matches(logs.message, '…') instead of search('…')
+    search: the column tags is not there any more at this place; search before it is dropped or renamed
+    search: the column message is not there any more at this place; search before it is dropped or renamed
+    search: the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
+    search: the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
+    search: the query of search() has to be a literal, as in search('timeout level:error'), or a bound parameter
+    search: wrong number of arguments: write search('timeout level:error')
+    search: the query of matches() has to be a literal, as in matches(message, 'timeout'), or a bound parameter
+    search: column 1: `level:` names a field, but this searches one column only; put the text in quotes, or use search('…')
+    search: column 5: expected a search term, found the end of the query
+    Execution error: Function 'matches' user-defined coercion failed with: Error during planning: matches() searches text, not Int64; cast it to VARCHAR first. No function matches the given name and argument types 'matches(Int64, Utf8)'. You might need to add explicit type casts; 	Candidate functions:; 	matches(UserDefined)
+    search: wrong number of arguments: write matches(message, 'timeout')
     "#);
 }
 
@@ -384,7 +378,7 @@ async fn parameters_are_literals_once_they_are_bound() {
         let bound = plan(sql).await.unwrap().with_param_values(vec![ScalarValue::from("read")]).unwrap();
         assert_eq!(bound.count().await.unwrap(), 1, "{sql}");
         let error = plan(sql).await.unwrap().collect().await.unwrap_err();
-        assert!(search_fault(&error).is_some_and(|fault| fault.contains("bound parameter")), "{error}");
+        assert!(crate::Error::from_plan(error).to_string().contains("or a bound parameter"), "{sql}");
     }
 }
 
