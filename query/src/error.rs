@@ -50,8 +50,13 @@ pub enum Limit {
     Rows(u64),
     /// The size of the text, in bytes.
     SqlBytes(usize),
-    /// The number of parameters, or of things in one list.
-    Items(usize),
+    /// The number of things of one sort in a statement.
+    Items {
+        /// The most that may be.
+        limit: usize,
+        /// Of what.
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for Limit {
@@ -73,8 +78,8 @@ impl fmt::Display for Limit {
                     "the statement is longer than {bytes} bytes; pass long lists as parameters or split it"
                 )
             }
-            Self::Items(items) => {
-                write!(f, "the statement has more than {items} items in one list; split it")
+            Self::Items { limit, what } => {
+                write!(f, "the statement has more than {limit} {what}; split it or write it shorter")
             }
         }
     }
@@ -196,7 +201,7 @@ impl Error {
             | Self::Cursor { .. }
             | Self::Setting { .. }
             | Self::Run { .. }
-            | Self::Limit(Limit::SqlBytes(_) | Limit::Items(_)) => ErrorKind::Request,
+            | Self::Limit(Limit::SqlBytes(_) | Limit::Items { .. }) => ErrorKind::Request,
             Self::Refused { .. } => ErrorKind::Refused,
             Self::Limit(Limit::TimeMs(_)) => ErrorKind::Deadline,
             Self::Limit(Limit::Rows(_)) | Self::Memory { .. } => ErrorKind::Exhausted,

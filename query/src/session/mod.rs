@@ -7,6 +7,7 @@ pub(crate) mod base;
 mod catalog;
 mod cursor;
 mod ddl;
+mod depth;
 mod metadata;
 mod page;
 mod parameters;

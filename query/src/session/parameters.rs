@@ -32,7 +32,7 @@ pub(crate) fn number(statement: &mut DfStatement) -> Result<usize> {
         return Err(Error::Parameters { reason: "use either ? or $1, $2 …, not both".to_owned() });
     }
     if found.marks.len() > PARAMETERS_MAX {
-        return Err(Error::Limit(Limit::Items(PARAMETERS_MAX)));
+        return Err(Error::Limit(Limit::Items { limit: PARAMETERS_MAX, what: "parameters" }));
     }
     found.marks.sort_unstable();
     let numbers = found.marks.into_iter().zip(1_usize..).collect();

@@ -1,7 +1,7 @@
 //! Which statements may run: an allow-list, applied to the parsed text.
 //!
 //! ```text
-//!   text ─► size ─► parse (one statement) ─► allow-list ─► Allowed ─► plan ─► checked once more
+//!   text ─► size ─► parse (one statement) ─► depth, allow-list ─► Allowed ─► plan ─► checked once more
 //! ```
 //!
 //! Everything that is not named here is refused, so a statement that a newer parser learns is refused too. Reading
@@ -11,19 +11,19 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{
-    CreateTable, Expr, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, Visit, Visitor,
+    CreateTable, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::depth;
 use crate::config::SQL_BYTES_MAX;
 use crate::error::{Error, Limit, Result};
 
-/// Deepest nesting of expressions and subqueries.
+/// Deepest nesting of parentheses and subqueries.
 const NESTING_MAX: usize = 64;
-/// Most values in one IN list.
-const IN_LIST_ITEMS_MAX: usize = 10_000;
 
 const ALLOWED: &str = "this server takes SELECT, WITH, VALUES, EXPLAIN, SHOW TABLES, SHOW COLUMNS FROM t, \
      SHOW SEGMENTS [FROM t], SHOW FUNCTIONS, DESCRIBE t and CREATE TABLE name; rows are written by ingestion";
@@ -51,8 +51,15 @@ pub(crate) fn parse(sql: &str) -> Result<Allowed> {
     if sql.len() > SQL_BYTES_MAX {
         return Err(Error::Limit(Limit::SqlBytes(SQL_BYTES_MAX)));
     }
+    depth::with_stack(|| parse_bounded(sql))
+}
+
+fn parse_bounded(sql: &str) -> Result<Allowed> {
     let dialect = GenericDialect {};
-    let mut parser = DFParserBuilder::new(sql)
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
+    let tokens = tokens.map_err(|error| Error::from_plan(ParserError::from(error).into()))?;
+    depth::check_tokens(&tokens)?;
+    let mut parser = DFParserBuilder::new(tokens)
         .with_dialect(&dialect)
         .with_recursion_limit(NESTING_MAX)
         .build()
@@ -72,9 +79,7 @@ pub(crate) fn parse(sql: &str) -> Result<Allowed> {
 }
 
 /// `SHOW SEGMENTS [FROM t]`, which is our own.
-fn show_segments(
-    parser: &mut datafusion::sql::sqlparser::parser::Parser<'_>,
-) -> Result<Option<Option<ObjectName>>> {
+fn show_segments(parser: &mut Parser<'_>) -> Result<Option<Option<ObjectName>>> {
     let is_segments = matches!(&parser.peek_nth_token(1).token,
         Token::Word(word) if word.value.eq_ignore_ascii_case("segments"));
     if !(is_segments && parser.parse_keyword(Keyword::SHOW)) {
@@ -97,9 +102,9 @@ fn show_segments(
     })
 }
 
-fn allow(statement: DfStatement) -> Result<Allowed> {
-    match &statement {
-        DfStatement::Explain(explain) => match explain.statement.as_ref() {
+fn allow(mut statement: DfStatement) -> Result<Allowed> {
+    match &mut statement {
+        DfStatement::Explain(explain) => match explain.statement.as_mut() {
             DfStatement::Statement(inner) if matches!(inner.as_ref(), SqlStatement::Query(_)) => {
                 check(inner)?;
                 Ok(Allowed::Read(statement))
@@ -107,33 +112,29 @@ fn allow(statement: DfStatement) -> Result<Allowed> {
             DfStatement::Statement(inner) => refuse(&format!("EXPLAIN {}", name(inner))),
             other => refuse(&format!("EXPLAIN {}", first_word(&other.to_string()))),
         },
-        DfStatement::Statement(inner) => allow_sql(inner),
+        DfStatement::Statement(inner) => match inner.as_mut() {
+            SqlStatement::Query(_)
+            | SqlStatement::ShowColumns { .. }
+            | SqlStatement::ShowFunctions { .. }
+            | SqlStatement::ExplainTable { .. } => {
+                check(inner)?;
+                Ok(Allowed::Read(statement))
+            }
+            SqlStatement::ShowTables { .. } => Ok(Allowed::ShowTables),
+            SqlStatement::CreateTable(create) => bare_create(create),
+            other => refuse(&name(other)),
+        },
         DfStatement::CopyTo(_) => refuse("COPY"),
         DfStatement::CreateExternalTable(_) => refuse("CREATE EXTERNAL TABLE"),
         DfStatement::Reset(_) => refuse("RESET"),
     }
 }
 
-fn allow_sql(statement: &SqlStatement) -> Result<Allowed> {
-    match statement {
-        SqlStatement::Query(_)
-        | SqlStatement::ShowColumns { .. }
-        | SqlStatement::ShowFunctions { .. }
-        | SqlStatement::ExplainTable { .. } => {
-            check(statement)?;
-            Ok(Allowed::Read(DfStatement::Statement(Box::new(statement.clone()))))
-        }
-        SqlStatement::ShowTables { .. } => Ok(Allowed::ShowTables),
-        SqlStatement::CreateTable(create) => bare_create(statement, create),
-        _ => refuse(&name(statement)),
-    }
-}
-
 /// Tables of logs have the columns that they have: nothing but a name can be given.
-fn bare_create(statement: &SqlStatement, create: &CreateTable) -> Result<Allowed> {
+fn bare_create(create: &CreateTable) -> Result<Allowed> {
     let exists = if create.if_not_exists { "IF NOT EXISTS " } else { "" };
     let bare = format!("CREATE TABLE {exists}{}", create.name);
-    let text = statement.to_string();
+    let text = create.to_string();
     if text.trim_end_matches(" ()") != bare {
         return Err(Error::Refused {
             statement: "CREATE TABLE with columns or options".to_owned(),
@@ -162,7 +163,8 @@ fn first_word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or_default()
 }
 
-fn check(statement: &SqlStatement) -> Result<()> {
+fn check(statement: &mut SqlStatement) -> Result<()> {
+    depth::bound(statement)?;
     match statement.visit(&mut Check) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -182,15 +184,6 @@ impl Visitor for Check {
         match body(&query.body) {
             Some(sort) => broken(sort),
             None => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
-        match expr {
-            Expr::InList { list, .. } if list.len() > IN_LIST_ITEMS_MAX => {
-                ControlFlow::Break(Error::Limit(Limit::Items(IN_LIST_ITEMS_MAX)))
-            }
-            _ => ControlFlow::Continue(()),
         }
     }
 

@@ -26,6 +26,9 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SortOrderPushdownResult};
 
+/// A filter below a TopK gives at least so many rows at once, so that single rows do not become batches.
+const FILTER_ROWS_MIN: usize = 32;
+
 /// The rule.
 #[derive(Debug)]
 pub(crate) struct OrderSegments;
@@ -38,10 +41,9 @@ impl PhysicalOptimizerRule for OrderSegments {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_down(|node| {
             let Some(sort) = node.downcast_ref::<SortExec>() else { return Ok(Transformed::no(node)) };
-            if sort.fetch().is_none() {
-                return Ok(Transformed::no(node));
-            }
-            let Some(input) = ordered(sort.input(), sort.expr())? else { return Ok(Transformed::no(node)) };
+            let Some(fetch) = sort.fetch() else { return Ok(Transformed::no(node)) };
+            let wanted = Wanted { order: sort.expr().to_vec(), rows: fetch };
+            let Some(input) = wanted.below(sort.input())? else { return Ok(Transformed::no(node)) };
             Ok(Transformed::yes(replace_children_if_necessary(node, vec![input])?))
         })
         .data()
@@ -56,48 +58,61 @@ impl PhysicalOptimizerRule for OrderSegments {
     }
 }
 
-/// The plan with its scans in the wanted order, or `None` if there is nothing to change.
-fn ordered(
-    plan: &Arc<dyn ExecutionPlan>,
-    order: &[PhysicalSortExpr],
-) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-        let Some(order) = below(projection, order) else { return Ok(None) };
-        return replace(plan, projection.input(), &order);
-    }
-    if let Some(union) = plan.downcast_ref::<UnionExec>() {
-        let inputs = union.inputs().iter().map(|input| {
-            let new = ordered(input, order)?;
-            Ok((new.is_some(), new.unwrap_or_else(|| Arc::clone(input))))
-        });
-        let inputs = inputs.collect::<Result<Vec<_>>>()?;
-        if !inputs.iter().any(|(changed, _)| *changed) {
-            return Ok(None);
-        }
-        return Ok(Some(UnionExec::try_new(inputs.into_iter().map(|(_, input)| input).collect())?));
-    }
-    let passes =
-        plan.is::<FilterExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<RepartitionExec>();
-    if passes && let [input] = plan.children().as_slice() {
-        return replace(plan, input, order);
-    }
-    match plan.try_pushdown_sort(order)? {
-        SortOrderPushdownResult::Inexact { inner } => Ok(Some(inner)),
-        SortOrderPushdownResult::Exact { .. } | SortOrderPushdownResult::Unsupported => Ok(None),
-    }
+/// What a TopK asks of the plan below it.
+struct Wanted {
+    order: Vec<PhysicalSortExpr>,
+    rows: usize,
 }
 
-fn replace(
-    plan: &Arc<dyn ExecutionPlan>,
-    input: &Arc<dyn ExecutionPlan>,
-    order: &[PhysicalSortExpr],
-) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let input = ordered(input, order)?;
-    input.map(|input| replace_children_if_necessary(Arc::clone(plan), vec![input])).transpose()
+impl Wanted {
+    /// The plan with its scans in the wanted order, or `None` if there is nothing to change.
+    fn below(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+            let Some(order) = before(projection, &self.order) else { return Ok(None) };
+            return Self { order, rows: self.rows }.replace(plan, projection.input());
+        }
+        if let Some(union) = plan.downcast_ref::<UnionExec>() {
+            return self.union(union);
+        }
+        if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+            // A filter collects a full batch before it gives any, and so would keep the bound from TopK.
+            let batch_rows = self.rows.clamp(FILTER_ROWS_MIN, filter.batch_size().max(FILTER_ROWS_MIN));
+            let prompt: Arc<dyn ExecutionPlan> = Arc::new(filter.with_batch_size(batch_rows)?);
+            return self.replace(&prompt, filter.input());
+        }
+        let passes = plan.is::<CoalescePartitionsExec>() || plan.is::<RepartitionExec>();
+        if passes && let [input] = plan.children().as_slice() {
+            return self.replace(plan, input);
+        }
+        match plan.try_pushdown_sort(&self.order)? {
+            SortOrderPushdownResult::Inexact { inner } => Ok(Some(inner)),
+            SortOrderPushdownResult::Exact { .. } | SortOrderPushdownResult::Unsupported => Ok(None),
+        }
+    }
+
+    fn union(&self, union: &UnionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let mut changed = false;
+        let mut inputs = Vec::with_capacity(union.inputs().len());
+        for input in union.inputs() {
+            let new = self.below(input)?;
+            changed |= new.is_some();
+            inputs.push(new.unwrap_or_else(|| Arc::clone(input)));
+        }
+        if changed { UnionExec::try_new(inputs).map(Some) } else { Ok(None) }
+    }
+
+    fn replace(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+        input: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let input = self.below(input)?;
+        input.map(|input| replace_children_if_necessary(Arc::clone(plan), vec![input])).transpose()
+    }
 }
 
 /// The leading columns of an order in the words of a projection's input: the rest of the order does not help.
-fn below(projection: &ProjectionExec, order: &[PhysicalSortExpr]) -> Option<Vec<PhysicalSortExpr>> {
+fn before(projection: &ProjectionExec, order: &[PhysicalSortExpr]) -> Option<Vec<PhysicalSortExpr>> {
     let input = |sort: &PhysicalSortExpr| {
         let column = sort.expr.downcast_ref::<Column>()?;
         let source = &projection.expr().get(column.index())?.expr;

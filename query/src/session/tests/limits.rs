@@ -1,0 +1,88 @@
+//! Limits: time, rows and memory, and that a query nobody waits for stops.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use tokio::time::Instant;
+
+use super::few;
+use crate::fixture::{Fixture, Row};
+use crate::{Limits, QueryConfig, QueryStream};
+
+/// Billions of rows out of four thousand, without an operator that waits for anything.
+const ENDLESS: &str = "SELECT count(*) FROM range(0, 4000) a, range(0, 4000) b, range(0, 4000) c \
+                       WHERE a.value + b.value + c.value = -1";
+
+async fn error(stream: QueryStream) -> String {
+    let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
+    format!("{:?}: {error}", error.kind())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_ends_at_its_time_limit() {
+    let fixture = few();
+    let limits = Limits { timeout: Duration::from_millis(1_500), ..fixture.session().limits() };
+    let session = fixture.session().with_limits(limits);
+    let began = Instant::now();
+    let stream = session.sql(ENDLESS).await.unwrap();
+    insta::assert_snapshot!(error(stream).await, @"Deadline: the query ran longer than its time limit of 1 s; narrow it (a shorter time range, fewer columns) or raise query.timeout_ms");
+    assert!(began.elapsed() < Duration::from_millis(3_500), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_query_stops_within_a_second() {
+    let fixture = few();
+    let mut stream = fixture.session().sql(ENDLESS).await.unwrap();
+    let next = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
+    assert!(next.is_err(), "the query must still run");
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert!(tasks() > 0);
+    drop(stream);
+    let dropped = Instant::now();
+    while tasks() > 0 {
+        assert!(dropped.elapsed() < Duration::from_secs(1), "{} tasks go on", tasks());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.engine.memory_reserved_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_result_ends_at_its_row_limit() {
+    let fixture = few();
+    let limits = Limits { rows_max: 2, ..fixture.session().limits() };
+    let session = fixture.session().with_limits(limits);
+    insta::assert_snapshot!(error(session.sql("SELECT * FROM logs").await.unwrap()).await, @"Exhausted: the result has more than 2 rows, the limit of a query; add a LIMIT or raise query.rows_max");
+    assert!(session.sql("SELECT * FROM logs LIMIT 2").await.unwrap().try_collect::<Vec<_>>().await.is_ok());
+    let more = session.with_limits(Limits { rows_max: u64::MAX, timeout: Duration::MAX });
+    assert_eq!(more.limits(), fixture.session().limits(), "a request cannot raise the configured limits");
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    let config = QueryConfig { memory_bytes: 1 << 20, partitions: 2, ..QueryConfig::default() };
+    let fixture = Fixture::with_config(config);
+    let sql = "SELECT array_agg(repeat('x', 1000) || value) FROM range(0, 100000)";
+    let error = fixture.error(sql).await;
+    assert!(error.starts_with("Exhausted: the query ran out of memory:"), "{error}");
+    assert!(error.ends_with("narrow it or raise query.memory_bytes"), "{error}");
+    assert_eq!(fixture.engine.memory_reserved_bytes(), 0);
+}
+
+#[tokio::test]
+async fn sorts_spill_to_disk() {
+    let config = QueryConfig { memory_bytes: 16 << 20, partitions: 2, ..QueryConfig::default() };
+    let fixture = Fixture::with_config(config);
+    let sql = "SELECT count(*) AS n FROM (SELECT * FROM (SELECT value, repeat('x', 100) || value AS t \
+               FROM range(0, 300000)) ORDER BY t LIMIT 299999)";
+    insta::assert_snapshot!(fixture.text(sql).await, @"Exhausted: the query ran out of memory: Additional allocation failed for TopK[1] with top memory consumers (across reservations) as:;   TopK[0]#70(can spill: false) consumed 8.1 MB, peak 8.1 MB,;   TopK[1]#71(can spill: false) consumed 5.6 MB, peak 5.6 MB,;   RepartitionExec[1]#74(can spill: true) consumed 0.0 B, peak 0.0 B; Error: Failed to allocate additional 2.5 MB for TopK[1] with 5.6 MB already allocated for this reservation - 2.3 MB remain available for the total memory pool: fair(pool_size: 16.0 MB); narrow it or raise query.memory_bytes");
+}
+
+#[tokio::test]
+async fn rows_are_sent_in_bounded_batches() {
+    let fixture = Fixture::new();
+    let rows: Vec<_> = (0..20_000).map(|n| Row::new(n, "web", "INFO", "x")).collect();
+    fixture.buffer(&rows);
+    let batches = fixture.query("SELECT message FROM logs").await.unwrap();
+    assert!(batches.iter().all(|batch| batch.num_rows() <= 8_192));
+    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 20_000);
+}
