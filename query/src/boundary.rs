@@ -57,11 +57,11 @@ pub(crate) fn to_wire(batch: &RecordBatch, wire: &SchemaRef) -> Result<RecordBat
         }
         cast_with_options(column, field.data_type(), &options)
     });
-    let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(too_large)?;
+    let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(|error| too_large(&error))?;
     let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(wire), columns, &rows).map_err(too_large)
+    RecordBatch::try_new_with_options(Arc::clone(wire), columns, &rows).map_err(|error| too_large(&error))
 }
 
-fn too_large(error: arrow::error::ArrowError) -> Error {
+fn too_large(error: &arrow::error::ArrowError) -> Error {
     Error::Run { reason: format!("a batch of the result cannot be sent: {error}") }
 }

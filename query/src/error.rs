@@ -201,13 +201,13 @@ impl Error {
             | Self::Cursor { .. }
             | Self::Setting { .. }
             | Self::Run { .. }
+            | Self::Storage(ironbark_storage::Error::InvalidName { .. })
             | Self::Limit(Limit::SqlBytes(_) | Limit::Items { .. }) => ErrorKind::Request,
             Self::Refused { .. } => ErrorKind::Refused,
             Self::Limit(Limit::TimeMs(_)) => ErrorKind::Deadline,
             Self::Limit(Limit::Rows(_)) | Self::Memory { .. } => ErrorKind::Exhausted,
             Self::Storage(ironbark_storage::Error::TableNotFound { .. }) => ErrorKind::NotFound,
             Self::Storage(ironbark_storage::Error::TableExists { .. }) => ErrorKind::Exists,
-            Self::Storage(ironbark_storage::Error::InvalidName { .. }) => ErrorKind::Request,
             Self::Storage(error) => ErrorKind::Storage(error.kind()),
             Self::Read { kind, .. } => ErrorKind::Storage(*kind),
             Self::Internal { .. } => ErrorKind::Fatal,

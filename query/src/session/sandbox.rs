@@ -64,8 +64,8 @@ fn parse_bounded(sql: &str) -> Result<Allowed> {
         .with_recursion_limit(NESTING_MAX)
         .build()
         .map_err(Error::from_plan)?;
-    if let Some(table) = show_segments(&mut parser.parser)? {
-        return Ok(Allowed::ShowSegments(table));
+    if is_show_segments(&parser.parser) {
+        return show_segments(&mut parser.parser);
     }
     let mut statements = parser.parse_statements().map_err(Error::from_plan)?;
     match (statements.pop_front(), statements.pop_front()) {
@@ -78,13 +78,17 @@ fn parse_bounded(sql: &str) -> Result<Allowed> {
     }
 }
 
+fn is_show_segments(parser: &Parser<'_>) -> bool {
+    let is = |place, name| match parser.peek_nth_token(place).token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name),
+        _ => false,
+    };
+    is(0, "show") && is(1, "segments")
+}
+
 /// `SHOW SEGMENTS [FROM t]`, which is our own.
-fn show_segments(parser: &mut Parser<'_>) -> Result<Option<Option<ObjectName>>> {
-    let is_segments = matches!(&parser.peek_nth_token(1).token,
-        Token::Word(word) if word.value.eq_ignore_ascii_case("segments"));
-    if !(is_segments && parser.parse_keyword(Keyword::SHOW)) {
-        return Ok(None);
-    }
+fn show_segments(parser: &mut Parser<'_>) -> Result<Allowed> {
+    parser.next_token();
     parser.next_token();
     let mut table = None;
     if parser.parse_one_of_keywords(&[Keyword::FROM, Keyword::IN]).is_some() {
@@ -93,7 +97,7 @@ fn show_segments(parser: &mut Parser<'_>) -> Result<Option<Option<ObjectName>>> 
     while parser.consume_token(&Token::SemiColon) {}
     let rest = parser.peek_token();
     if rest.token == Token::EOF {
-        return Ok(Some(table));
+        return Ok(Allowed::ShowSegments(table));
     }
     let place = crate::error::Place { line: rest.span.start.line, column: rest.span.start.column };
     Err(Error::Syntax {

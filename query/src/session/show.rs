@@ -70,9 +70,6 @@ pub(super) async fn segments(session: &Session, tables: &[TableRef]) -> Result<R
         session.engine.store.object_url(&key::segment(&partition, meta.id))
     };
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let texts = |pick: &dyn Fn(&(TableRef, Arc<SegmentMeta>)) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(found.iter().map(pick)))
-    };
     let numbers = |pick: &dyn Fn(&SegmentMeta) -> u64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(found.iter().map(|(_, meta)| number(pick(meta)))))
     };
@@ -81,16 +78,20 @@ pub(super) async fn segments(session: &Session, tables: &[TableRef]) -> Result<R
         Arc::new(TimestampNanosecondArray::from_iter_values(values).with_timezone("UTC"))
     };
     let columns: Vec<ArrayRef> = vec![
-        texts(&|(table, _)| table.table.to_string()),
-        texts(&url),
+        text_column(found.iter().map(|(table, _)| table.table.to_string())),
+        text_column(found.iter().map(url)),
         Arc::new(Date32Array::from_iter_values(found.iter().map(|(_, meta)| meta.day.days()))),
         Arc::new(Int32Array::from_iter_values(found.iter().map(|(_, m)| i32::from(m.compaction_level)))),
         numbers(&|meta| meta.rows),
         numbers(&|meta| meta.bytes),
         times(&|meta| meta.time.min.ns()),
         times(&|meta| meta.time.max.ns()),
-        texts(&|(_, meta)| meta.id.to_string()),
+        text_column(found.iter().map(|(_, meta)| meta.id.to_string())),
     ];
     RecordBatch::try_new(segments_schema(), columns)
         .map_err(|error| Error::Internal { reason: error.to_string() })
+}
+
+fn text_column(texts: impl Iterator<Item = String>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(texts))
 }

@@ -71,30 +71,25 @@ async fn names_fold_to_lower_case() {
     insta::assert_snapshot!(error, @"Request: there is no column Message (line 1, column 8); did you mean message?");
 }
 
+/// Each statement with its answer.
+async fn answers(fixture: &Fixture, statements: &[&str]) -> String {
+    let mut all = String::new();
+    for sql in statements {
+        let _ = writeln!(all, "{sql}\n{}\n", fixture.text(sql).await);
+    }
+    all
+}
+
 #[tokio::test]
 async fn statements_about_names() {
-    let fixture = few();
-    let mut all = String::new();
-    for sql in [
+    let statements = [
         "SHOW TABLES",
         "SHOW COLUMNS FROM logs",
-        "DESCRIBE logs",
         "SELECT count(*) AS n FROM default.default_default.logs",
         "SELECT table_catalog, table_schema, table_name FROM information_schema.tables ORDER BY 1, 2, 3",
         "SELECT catalog_name, schema_name FROM information_schema.schemata",
-        "CREATE TABLE audit_events",
-        "CREATE TABLE audit_events",
-        "CREATE TABLE IF NOT EXISTS default.default_default.audit_events",
-        "CREATE TABLE \"Upper\"",
-        "SELECT count(*) AS n FROM audit_events",
-        "SHOW TABLES",
-        "SHOW SEGMENTS",
-        "SHOW SEGMENTS FROM nothing",
-        "SHOW SEGMENTS FROM logs x",
-    ] {
-        let _ = writeln!(all, "{sql}\n{}\n", fixture.text(sql).await);
-    }
-    insta::assert_snapshot!(all, @r#"
+    ];
+    insta::assert_snapshot!(answers(&few(), &statements).await, @r#"
     SHOW TABLES
     +---------------+-----------------+------------+------------+
     | table_catalog | table_schema    | table_name | table_type |
@@ -116,21 +111,6 @@ async fn statements_about_names() {
     | default       | default_default | logs       | span_id     | Utf8                                                                             | YES         |
     | default       | default_default | logs       | _row_id     | Int64                                                                            | NO          |
     +---------------+-----------------+------------+-------------+----------------------------------------------------------------------------------+-------------+
-
-    DESCRIBE logs
-    +-------------+----------------------------------------------------------------------------------+-------------+
-    | column_name | data_type                                                                        | is_nullable |
-    +-------------+----------------------------------------------------------------------------------+-------------+
-    | timestamp   | Timestamp(ns, "UTC")                                                             | NO          |
-    | ingested_at | Timestamp(ns, "UTC")                                                             | NO          |
-    | source      | Utf8                                                                             | YES         |
-    | level       | Utf8                                                                             | YES         |
-    | message     | Utf8                                                                             | NO          |
-    | tags        | Map("key_value": non-null Struct("key": non-null Utf8, "value": Utf8), unsorted) | NO          |
-    | trace_id    | Utf8                                                                             | YES         |
-    | span_id     | Utf8                                                                             | YES         |
-    | _row_id     | Int64                                                                            | NO          |
-    +-------------+----------------------------------------------------------------------------------+-------------+
 
     SELECT count(*) AS n FROM default.default_default.logs
     +---+
@@ -158,7 +138,23 @@ async fn statements_about_names() {
     +--------------+-----------------+
     | default      | default_default |
     +--------------+-----------------+
+    "#);
+}
 
+#[tokio::test]
+async fn tables_are_created() {
+    let statements = [
+        "CREATE TABLE audit_events",
+        "CREATE TABLE audit_events",
+        "CREATE TABLE IF NOT EXISTS default.default_default.audit_events",
+        "CREATE TABLE \"Upper\"",
+        "SELECT count(*) AS n FROM audit_events",
+        "SHOW TABLES",
+        "SHOW SEGMENTS",
+        "SHOW SEGMENTS FROM nothing",
+        "SHOW SEGMENTS FROM logs x",
+    ];
+    insta::assert_snapshot!(answers(&few(), &statements).await, @r#"
     CREATE TABLE audit_events
     ++
     ++
@@ -199,6 +195,26 @@ async fn statements_about_names() {
 
     SHOW SEGMENTS FROM logs x
     Request: SQL syntax error at line 1, column 25: expected FROM and a table, found x
+    "#);
+}
+
+#[tokio::test]
+async fn tables_are_described() {
+    insta::assert_snapshot!(answers(&few(), &["DESCRIBE logs"]).await, @r#"
+    DESCRIBE logs
+    +-------------+----------------------------------------------------------------------------------+-------------+
+    | column_name | data_type                                                                        | is_nullable |
+    +-------------+----------------------------------------------------------------------------------+-------------+
+    | timestamp   | Timestamp(ns, "UTC")                                                             | NO          |
+    | ingested_at | Timestamp(ns, "UTC")                                                             | NO          |
+    | source      | Utf8                                                                             | YES         |
+    | level       | Utf8                                                                             | YES         |
+    | message     | Utf8                                                                             | NO          |
+    | tags        | Map("key_value": non-null Struct("key": non-null Utf8, "value": Utf8), unsorted) | NO          |
+    | trace_id    | Utf8                                                                             | YES         |
+    | span_id     | Utf8                                                                             | YES         |
+    | _row_id     | Int64                                                                            | NO          |
+    +-------------+----------------------------------------------------------------------------------+-------------+
     "#);
 }
 

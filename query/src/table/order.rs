@@ -6,7 +6,7 @@
 //! ```
 //!
 //! DataFusion hands a sort's order down to scans, but not through a union or a filter, which every table with both
-//! buffers and segments has. With the order the scan begins at the right end of time; TopK's bound then rules out
+//! buffers and segments has. With the order the scan begins at the right end of time; `TopK`'s bound then rules out
 //! the other files and row groups unread. The sort stays: only the order of reading changes.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SortOrderPushdownResult};
 
-/// A filter below a TopK gives at least so many rows at once, so that single rows do not become batches.
+/// A filter below a `TopK` gives at least so many rows at once, so that single rows do not become batches.
 const FILTER_ROWS_MIN: usize = 32;
 
 /// The rule.
@@ -58,7 +58,7 @@ impl PhysicalOptimizerRule for OrderSegments {
     }
 }
 
-/// What a TopK asks of the plan below it.
+/// What a `TopK` asks of the plan below it.
 struct Wanted {
     order: Vec<PhysicalSortExpr>,
     rows: usize,

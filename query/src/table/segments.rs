@@ -1,7 +1,7 @@
 //! The scan of segments: one Parquet scan over those that pruning left, newest first.
 //!
 //! Each file carries its manifest statistics, so that DataFusion answers `count(*)` and `min(timestamp)` without
-//! opening anything, leaves out files once a TopK knows a better bound, and treats a column with one value as a
+//! opening anything, leaves out files once a `TopK` knows a better bound, and treats a column with one value as a
 //! constant.
 
 use std::sync::Arc;

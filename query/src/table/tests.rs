@@ -2,7 +2,7 @@
 
 mod equal;
 
-use arrow::array::{Array, AsArray, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use ironbark_storage::{SegmentId, SegmentMeta};
 use object_store::{ObjectStoreExt, PutPayload};
 
@@ -188,7 +188,7 @@ async fn oldest_first_stops_early_under_a_filter() {
 async fn limit_stops_reading() {
     let fixture = hours().await;
     let sql = "SELECT message FROM logs LIMIT 3";
-    assert_eq!(fixture.query(sql).await.unwrap().iter().map(|b| b.num_rows()).sum::<usize>(), 3);
+    assert_eq!(fixture.query(sql).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 3);
     assert!(metric(&fixture, sql, "tails_read=").await <= 2);
 }
 

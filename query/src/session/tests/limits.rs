@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
@@ -74,7 +75,7 @@ async fn sorts_spill_to_disk() {
     let fixture = Fixture::with_config(config);
     let sql = "SELECT count(*) AS n FROM (SELECT * FROM (SELECT value, repeat('x', 100) || value AS t \
                FROM range(0, 300000)) ORDER BY t LIMIT 299999)";
-    insta::assert_snapshot!(fixture.text(sql).await, @"Exhausted: the query ran out of memory: Additional allocation failed for TopK[1] with top memory consumers (across reservations) as:;   TopK[0]#70(can spill: false) consumed 8.1 MB, peak 8.1 MB,;   TopK[1]#71(can spill: false) consumed 5.6 MB, peak 5.6 MB,;   RepartitionExec[1]#74(can spill: true) consumed 0.0 B, peak 0.0 B; Error: Failed to allocate additional 2.5 MB for TopK[1] with 5.6 MB already allocated for this reservation - 2.3 MB remain available for the total memory pool: fair(pool_size: 16.0 MB); narrow it or raise query.memory_bytes");
+    insta::assert_snapshot!(fixture.text(sql).await, @"Exhausted: the query ran out of memory: Additional allocation failed for TopK[1] with top memory consumers (across reservations) as:;   TopK[0]#70(can spill: false) consumed 8.1 MB, peak 8.1 MB,;   TopK[1]#71(can spill: false) consumed 5.6 MB, peak 5.6 MB,;   RepartitionExec[1]#77(can spill: true) consumed 0.0 B, peak 128.2 KB; Error: Failed to allocate additional 2.5 MB for TopK[1] with 5.6 MB already allocated for this reservation - 2.3 MB remain available for the total memory pool: fair(pool_size: 16.0 MB); narrow it or raise query.memory_bytes");
 }
 
 #[tokio::test]
@@ -84,5 +85,5 @@ async fn rows_are_sent_in_bounded_batches() {
     fixture.buffer(&rows);
     let batches = fixture.query("SELECT message FROM logs").await.unwrap();
     assert!(batches.iter().all(|batch| batch.num_rows() <= 8_192));
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 20_000);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 20_000);
 }

@@ -1,6 +1,6 @@
 //! Pages of a search: together they are what one page would have been.
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use ironbark_storage::{TimeRange, Timestamp};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ async fn all_pages(fixture: &Fixture, request: &SearchRequest, limit: usize) -> 
     let mut request = SearchRequest { limit, ..request.clone() };
     loop {
         let page = fixture.session().search(&request).await.unwrap();
-        assert!(page.batches.iter().map(|batch| batch.num_rows()).sum::<usize>() <= limit);
+        assert!(page.batches.iter().map(RecordBatch::num_rows).sum::<usize>() <= limit);
         found.extend(ids(&page));
         fixture.buffer(&[Row::new(1, "web", "INFO", "late"), Row::new(1_000, "web", "INFO", "late")]);
         match page.cursor {
