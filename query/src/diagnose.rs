@@ -101,8 +101,9 @@ fn storage(error: &(dyn StdError + 'static)) -> Option<Error> {
 }
 
 fn plain(error: &DataFusionError, place: Option<Place>, phase: Phase) -> Error {
-    let reason = text(error);
-    match error {
+    let root = error.find_root();
+    let reason = text(root);
+    match root {
         DataFusionError::ResourcesExhausted(_) => Error::Memory { reason },
         DataFusionError::Internal(_)
         | DataFusionError::Substrait(_)

@@ -4,6 +4,7 @@
 //! by `diagnose`.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What the caller of a failed query must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,9 +65,9 @@ impl fmt::Display for Limit {
         match self {
             Self::TimeMs(ms) => write!(
                 f,
-                "the query ran longer than its time limit of {} s; narrow it (a shorter time range, fewer columns) \
+                "the query ran longer than its time limit of {:?}; narrow it (a shorter time range, fewer columns) \
                  or raise query.timeout_ms",
-                ms / 1_000
+                Duration::from_millis(*ms)
             ),
             Self::Rows(rows) => write!(
                 f,

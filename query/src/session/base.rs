@@ -25,6 +25,9 @@ use crate::tags::{self, TagPlanner};
 /// How many of the hungriest operators an out-of-memory error names.
 const MEMORY_CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
+/// The part of the memory, one in so many for each core, that a sort keeps back.
+const SORT_RESERVE_SHARE: usize = 8;
+
 /// The table functions that there are: none of them reads anything.
 const TABLE_FUNCTIONS: [&str; 2] = ["generate_series", "range"];
 
@@ -77,7 +80,12 @@ fn options(config: &QueryConfig) -> SessionConfig {
     if config.partitions > 0 {
         session = session.with_target_partitions(config.partitions);
     }
+    let partitions = session.target_partitions().max(1);
     let options = session.options_mut();
+    // A sort keeps this much back for merging what it spilled; with little memory it must leave room for rows.
+    let reserve = config.memory_bytes / (SORT_RESERVE_SHARE * partitions);
+    let reserve = reserve.min(options.execution.sort_spill_reservation_bytes);
+    options.execution.sort_spill_reservation_bytes = reserve;
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.schema_force_view_types = false;
