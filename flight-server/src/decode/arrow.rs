@@ -38,6 +38,9 @@ pub(crate) enum BadBatch {
         /// What would be right.
         expected: &'static str,
     },
+    /// There is no column of messages: such a table was hardly meant to be logs.
+    #[error("there is no column \"message\"; rename the column that holds the text of the log to message")]
+    NoMessage,
     /// Two columns have the same name.
     #[error("column {0:?} comes twice; rename one of them")]
     Twice(String),
@@ -60,6 +63,9 @@ pub(crate) struct Decoded {
 
 /// Fails if a stream of this schema cannot be read as log records.
 pub(crate) fn check_schema(schema: &Schema) -> Result<(), BadBatch> {
+    if schema.column_with_name(column::MESSAGE).is_none() {
+        return Err(BadBatch::NoMessage);
+    }
     for (at, field) in schema.fields().iter().enumerate() {
         if schema.fields().iter().skip(at + 1).any(|other| other.name() == field.name()) {
             return Err(BadBatch::Twice(field.name().clone()));

@@ -17,7 +17,10 @@ use super::caller::Caller;
 use super::error;
 
 /// The types of tables that there are.
-const TABLE_TYPES: [&str; 2] = ["BASE TABLE", "VIEW"];
+const TABLE_TYPES: [&str; 2] = [TABLE, VIEW];
+/// What tools filter by; SQL's own word is `BASE TABLE`.
+const TABLE: &str = "TABLE";
+const VIEW: &str = "VIEW";
 
 /// The columns of the answer to a command; `None` if it is none of this file's.
 pub(super) fn schema(flight: &Flight, command: &Command) -> Option<SchemaRef> {
@@ -91,8 +94,8 @@ async fn tables(
     let tables = flight.node.session(&caller.tenant).tables().await.map_err(|error| error::query(&error))?;
     let mut builder = command.into_builder();
     for table in tables {
-        let appended =
-            builder.append(table.catalog, table.schema, table.table, table.table_type, &table.columns);
+        let table_type = if table.table_type == VIEW { VIEW } else { TABLE };
+        let appended = builder.append(table.catalog, table.schema, table.table, table_type, &table.columns);
         if let Err(error) = appended {
             return Ok(Err(error));
         }

@@ -50,7 +50,14 @@ fn other_columns_become_tags_with_their_json_type() {
         ("level", text(&[Some("warning"), Some("odd")])),
         ("bytes", Arc::new(BinaryArray::from(vec![Some(b"\x01\xff".as_slice()), None]))),
     ]));
-    insta::assert_snapshot!(shown(&decoded), @"");
+    insta::assert_snapshot!(shown(&decoded), @"
+    +----------------------+--------+-------+---------+--------------------------------------------------------------------------------------------------+----------+---------+------------+
+    | timestamp            | source | level | message | tags                                                                                             | trace_id | span_id | _tag_types |
+    +----------------------+--------+-------+---------+--------------------------------------------------------------------------------------------------+----------+---------+------------+
+    | 2023-11-14T22:13:20Z |        | WARN  | one     | {a.b: 1, a.c: x, bytes: 01ff, level: warning, list: [1,null], ok: true, ratio: 0.5, status: 500} |          |         | nsssjbnn   |
+    | 2023-11-14T22:13:20Z |        | odd   | two     | {a.b: 2, ok: false, ratio: NaN}                                                                  |          |         | nbs        |
+    +----------------------+--------+-------+---------+--------------------------------------------------------------------------------------------------+----------+---------+------------+
+    ");
 }
 
 #[test]
@@ -85,21 +92,35 @@ fn a_bad_row_never_costs_a_good_one() {
         ("message", text(&[Some("a"), Some("b"), Some("c"), Some("d"), Some("e")])),
         ("tags", text(&[None, Some("{\"k\":{\"l\":[1,2],\"m\":null}}"), Some("[1]"), None, None])),
     ]));
-    insta::assert_snapshot!(shown(&decoded), @"");
+    insta::assert_snapshot!(shown(&decoded), @r#"
+    +----------------------+--------+-------+---------+---------------------+----------+---------+------------+
+    | timestamp            | source | level | message | tags                | trace_id | span_id | _tag_types |
+    +----------------------+--------+-------+---------+---------------------+----------+---------+------------+
+    | 2023-11-14T22:13:20Z |        |       | b       | {k.l: [1,2], k.m: } |          |         | jz         |
+    +----------------------+--------+-------+---------+---------------------+----------+---------+------------+
+    1: timestamp "yesterday" is neither RFC 3339 (2026-11-23T07:15:00.123Z) nor a number of seconds, milliseconds, microseconds or nanoseconds since 1970
+    3: tags: expected a JSON object such as {"k":"v"}
+    4: timestamp 2050-01-01T00:00:00Z is too far in the future: the latest accepted is 2023-11-15T22:13:20Z; check the sender's clock
+    5: timestamp 1969-12-31T23:59:55Z is too old: the earliest accepted is 1970-01-01T00:00:00Z; if it is an epoch, check its unit
+    "#);
 }
 
 #[test]
 fn what_can_be_no_record_is_refused_as_a_whole() {
     let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1)])]));
     let refusal = |name: &str, array: &ArrayRef| {
-        check_schema(batch(vec![(name, Arc::clone(array))]).schema_ref()).unwrap_err().to_string()
+        let mut columns = vec![(name, Arc::clone(array))];
+        if name != "message" {
+            columns.push(("message", text(&[Some("m")])));
+        }
+        check_schema(batch(columns).schema_ref()).unwrap_err().to_string()
     };
-    insta::assert_snapshot!(refusal("message", &list), @"");
-    insta::assert_snapshot!(refusal("tags", &list), @"");
-    insta::assert_snapshot!(refusal("timestamp", &(Arc::new(BooleanArray::from(vec![true])) as ArrayRef)), @"");
-    let twice =
-        Schema::new(vec![Field::new("a", DataType::Utf8, true), Field::new("a", DataType::Utf8, true)]);
-    insta::assert_snapshot!(check_schema(&twice).unwrap_err(), @"");
+    insta::assert_snapshot!(refusal("message", &list), @r#"column "message" is of type List(Int32), expected text; rename it to send it as a tag"#);
+    insta::assert_snapshot!(refusal("tags", &list), @r#"column "tags" is of type List(Int32), expected a map, a struct or text with a JSON object; rename it to send it as a tag"#);
+    insta::assert_snapshot!(refusal("timestamp", &(Arc::new(BooleanArray::from(vec![true])) as ArrayRef)), @r#"column "timestamp" is of type Boolean, expected a timestamp, a date, a number since 1970 or RFC 3339 text; rename it to send it as a tag"#);
+    insta::assert_snapshot!(check_schema(&Schema::empty()).unwrap_err(), @r#"there is no column "message"; rename the column that holds the text of the log to message"#);
+    let twice = ["message", "a", "a"].map(|name| Field::new(name, DataType::Utf8, true)).to_vec();
+    insta::assert_snapshot!(check_schema(&Schema::new(twice)).unwrap_err(), @r#"column "a" comes twice; rename one of them"#);
 }
 
 fn own(level: &str, message: &str) -> RecordBatch {
