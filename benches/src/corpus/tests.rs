@@ -1,0 +1,80 @@
+//! Tests of the corpus: that it is what it says, the same each time, and as hard as it was meant to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Corpus, LEVEL_NAMES, SOURCE_NAMES};
+
+/// Rows of a sample: enough for the window of `zstd -3` to be filled several times.
+const SAMPLE_ROWS: u64 = 60_000;
+
+fn ndjson(rows: u64, seed: u64) -> Vec<u8> {
+    let mut corpus = Corpus::new(rows, seed);
+    let mut text = Vec::new();
+    while let Some(record) = corpus.next_record() {
+        text.extend_from_slice(record.line);
+    }
+    text
+}
+
+#[test]
+fn a_seed_is_a_corpus() {
+    let (one, again, other) = (ndjson(2_000, 1), ndjson(2_000, 1), ndjson(2_000, 2));
+    assert_eq!(one, again);
+    assert_ne!(one, other);
+}
+
+#[test]
+fn rows_are_as_long_and_as_hard_as_they_should_be() {
+    for seed in [1, 2] {
+        let text = ndjson(SAMPLE_ROWS, seed);
+        let per_row_tenths = |bytes: usize| bytes as u64 * 10 / SAMPLE_ROWS;
+        let raw = per_row_tenths(text.len());
+        let packed = per_row_tenths(zstd::encode_all(text.as_slice(), 3).unwrap().len());
+        assert!((2_974..=3_286).contains(&raw), "seed {seed}: {raw} tenths of a byte a row");
+        assert!((428..=472).contains(&packed), "seed {seed}: {packed} tenths of a byte a row after zstd -3");
+    }
+}
+
+#[test]
+fn a_line_is_its_record() {
+    let mut corpus = Corpus::new(3_000, 4);
+    let mut traces = BTreeMap::<String, u64>::new();
+    let mut levels = BTreeMap::<String, u64>::new();
+    let (mut hosts, mut pods) = (BTreeSet::new(), BTreeSet::new());
+    let mut lines = 0_u64;
+    while let Some(record) = corpus.next_record() {
+        lines += 1;
+        let row: Value = serde_json::from_slice(record.line).unwrap();
+        assert_eq!(row["message"], record.message);
+        assert_eq!(row["source"], SOURCE_NAMES[record.source]);
+        assert_eq!(row["level"], LEVEL_NAMES[record.level]);
+        *levels.entry(row["level"].to_string()).or_default() += 1;
+        hosts.insert(row["tags"]["host"].to_string());
+        pods.insert(row["tags"]["pod"].to_string());
+        assert!(row["tags"]["env"].is_string() && row["tags"]["region"].is_string());
+        if let Some(trace) = row["trace_id"].as_str() {
+            *traces.entry(trace.to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(lines, 3_000);
+    let traced: u64 = traces.values().sum();
+    assert!((900..1_100).contains(&traced), "{traced} rows have a trace");
+    assert!((3..=7).contains(&(traced / traces.len() as u64)), "{} traces", traces.len());
+    assert!(levels.contains_key("\"ERROR\"") && levels["\"INFO\""] > 1_800, "{levels:?}");
+    assert!(hosts.len() > 150 && hosts.len() <= 200, "{} hosts", hosts.len());
+    assert!(pods.len() > 500 && pods.len() <= 1_000, "{} pods", pods.len());
+}
+
+#[test]
+fn needles_are_where_they_were_planted() {
+    let mut corpus = Corpus::new(20_000, 5);
+    let needles = corpus.needles().to_vec();
+    let text = ndjson(20_000, 5);
+    let text = std::str::from_utf8(&text).unwrap();
+    assert!(corpus.next_record().is_some());
+    for needle in needles {
+        assert_eq!(text.matches(&needle.word).count() as u64, needle.hits, "{}", needle.word);
+    }
+}
