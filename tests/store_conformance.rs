@@ -1,14 +1,20 @@
 //! What Ironbark relies on in an object store, tried on each kind that it runs on: memory, a local directory, and a real
-//! S3 server. Only what is relied on is tried: overwriting, and deleting what is not there, are left to the stores.
+//! S3 server; also on the double with which other tests make a store fail. Only what is relied on is tried:
+//! overwriting, and deleting what is not there, are left to the stores.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 use futures::future::join_all;
-use ironbark_storage::{Store, StoreUrl, TenantId};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use ironbark_storage::store::sim::SimStore;
+use ironbark_storage::{
+    Ambient, ManifestEdit, ManifestLog, Store, StoreUrl, TableRef, TenantId, WriterId, claim_epoch,
+    list_tables,
+};
 use ironbark_tests::parts::{self, S3};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
@@ -20,12 +26,25 @@ const RACES: usize = 10;
 /// The least that S3 takes as a part of an upload that is not its last.
 const PIECE_BYTES: usize = 5 * 1024 * 1024;
 
+/// A segment that is put in several pieces.
+const LARGE_BYTES: usize = 20 * 1024 * 1024;
+/// Objects that one stream deletes: more than S3 takes in one request.
+const DELETED: usize = 1_100;
+/// Writers that race for a manifest, and commits of each.
+const COMMITTERS: u64 = 4;
+const COMMITS: u64 = 5;
+
 /// The variable that hands the URL to the test that runs in an environment of its own.
 const CHILD_URL: &str = "IRONBARK_TEST_CONFORMANCE_URL";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_keeps_the_promises() {
     keeps_the_promises(&Store::memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_double_keeps_the_promises_while_it_has_no_faults() {
+    keeps_the_promises(&SimStore::new(1).store()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,6 +84,9 @@ async fn keeps_the_promises(store: &Store) {
     one_of_many_creators_wins(&*objects).await;
     lists_what_is_there(&*objects).await;
     large_objects_appear_whole(&*objects).await;
+    takes_keys_of_all_our_characters(&*objects).await;
+    deletes_many(&*objects).await;
+    one_of_many_commits_wins(store).await;
     a_tenant_sees_its_own(store).await;
 }
 
@@ -149,11 +171,72 @@ async fn large_objects_appear_whole(store: &dyn ObjectStore) {
     let end = u64::try_from(PIECE_BYTES).unwrap();
     assert_eq!(store.head(&key).await.unwrap().size, end + 10);
     assert_eq!(store.get_range(&key, end - 1..end + 1).await.unwrap(), "ab");
+    let key = Path::from("large/put-at-once");
+    let payload = PutPayload::from(vec![b'c'; LARGE_BYTES]);
+    store.put_opts(&key, payload, PutMode::Create.into()).await.unwrap();
+    assert_eq!(store.get(&key).await.unwrap().bytes().await.unwrap(), vec![b'c'; LARGE_BYTES]);
     let key = Path::from("large/given-up");
     let mut upload = store.put_multipart(&key).await.unwrap();
     upload.put_part(vec![b'a'; PIECE_BYTES].into()).await.unwrap();
     upload.abort().await.unwrap();
     assert!(matches!(store.head(&key).await, Err(Error::NotFound { .. })));
+}
+
+/// Tenants, tables, days and numbers, as long as they may be.
+async fn takes_keys_of_all_our_characters(store: &dyn ObjectStore) {
+    let longest = "z".repeat(63);
+    let alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+    let keys = [
+        format!("keys/{alphabet}-/_ironbark/lease/{alphabet}_-/00000000000000000001.json"),
+        format!("keys/{longest}/{longest}/{longest}/{longest}/2026-11-23/{}.parquet", "0".repeat(36)),
+    ];
+    for key in keys.map(Path::from) {
+        create(store, &key, "x").await.unwrap();
+        assert_eq!(read(store, &key).await, "x");
+        let parent: Path = key.parts().take(key.parts().count() - 1).collect();
+        let listed: Vec<_> = store.list(Some(&parent)).try_collect().await.unwrap();
+        assert_eq!(listed.into_iter().map(|found| found.location).collect::<Vec<_>>(), [key]);
+    }
+}
+
+async fn deletes_many(store: &dyn ObjectStore) {
+    let keys: Vec<Path> = (0..DELETED).map(|i| Path::from(format!("delete/{i:08}"))).collect();
+    let created = stream::iter(&keys).map(|key| create(store, key, "x")).buffer_unordered(RACERS);
+    created.try_collect::<Vec<()>>().await.unwrap();
+    let doomed = stream::iter(keys.clone().into_iter().map(Ok)).boxed();
+    let deleted: BTreeSet<Path> = store.delete_stream(doomed).try_collect().await.unwrap();
+    assert_eq!(deleted, keys.into_iter().collect());
+    let left: Vec<_> = store.list(Some(&Path::from("delete"))).try_collect().await.unwrap();
+    assert!(left.is_empty());
+}
+
+async fn one_of_many_commits_wins(store: &Store) {
+    let table = TableRef::logs("acme/race/prod".parse().unwrap());
+    let committers = (0..COMMITTERS).map(|_| {
+        let (store, table) = (store.clone(), table.clone());
+        tokio::spawn(async move {
+            let log = ManifestLog::new(&store, table, Ambient::system());
+            let mut known = log.load().await.unwrap();
+            let mut versions = Vec::new();
+            for _ in 0..COMMITS {
+                known = log.commit(&known, ManifestEdit::Forget { segments: vec![] }).await.unwrap();
+                versions.push(known.version());
+            }
+            versions
+        })
+    });
+    let versions: BTreeSet<u64> = join_all(committers).await.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(versions, (1..=COMMITTERS * COMMITS).collect());
+    let log = ManifestLog::new(store, table.clone(), Ambient::system());
+    let last = log.load().await.unwrap();
+    assert_eq!(last.version(), COMMITTERS * COMMITS);
+    assert!(Arc::ptr_eq(&log.refresh(&last).await.unwrap(), &last));
+    assert_eq!(list_tables(store).await.unwrap(), [table]);
+    let writer = WriterId(Ambient::system().uuid());
+    let claims =
+        join_all((0..RACERS).map(async |_| claim_epoch(store, writer, &Ambient::system()).await.unwrap()));
+    let epochs: BTreeSet<u32> = claims.await.into_iter().map(|epoch| epoch.get()).collect();
+    assert_eq!(epochs.len(), RACERS, "every claim is of another epoch");
 }
 
 async fn a_tenant_sees_its_own(store: &Store) {
