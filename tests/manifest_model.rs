@@ -11,6 +11,7 @@
 //! anywhere for as long as the others need to commit and trim. The model is the design in
 //! `storage/src/manifest/log.rs` and `storage/src/manifest/trim.rs` with small numbers; whoever changes one changes the
 //! other. Each safeguard is also taken out once, and then the model must find the loss.
+#![expect(clippy::indexing_slicing, reason = "there are always two writers")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,13 +170,14 @@ impl Table {
                 world.checkpoints.entry(version - 1).or_insert_with(|| writer.known.clone());
                 begin_next(&mut writer)
             }
-            Phase::Load => match world.checkpoints.last_key_value() {
-                Some((newest, _)) => Phase::LoadFrom(*newest),
-                None => {
+            Phase::Load => {
+                if let Some((newest, _)) = world.checkpoints.last_key_value() {
+                    Phase::LoadFrom(*newest)
+                } else {
                     writer.known.clear();
                     Phase::Replay { first: 1, seen: vec![] }
                 }
-            },
+            }
             Phase::LoadFrom(newest) => match world.checkpoints.get(&newest) {
                 Some(edits) => {
                     writer.known.clone_from(edits);

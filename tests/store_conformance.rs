@@ -12,7 +12,7 @@ use futures::future::join_all;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ironbark_storage::store::sim::SimStore;
 use ironbark_storage::{
-    Ambient, ManifestEdit, ManifestLog, Store, StoreUrl, TableRef, TenantId, WriterId, claim_epoch,
+    Ambient, Epoch, ManifestEdit, ManifestLog, Store, StoreUrl, TableRef, TenantId, WriterId, claim_epoch,
     list_tables,
 };
 use ironbark_tests::parts::{self, S3};
@@ -235,7 +235,7 @@ async fn one_of_many_commits_wins(store: &Store) {
     let writer = WriterId(Ambient::system().uuid());
     let claims =
         join_all((0..RACERS).map(async |_| claim_epoch(store, writer, &Ambient::system()).await.unwrap()));
-    let epochs: BTreeSet<u32> = claims.await.into_iter().map(|epoch| epoch.get()).collect();
+    let epochs: BTreeSet<u32> = claims.await.into_iter().map(Epoch::get).collect();
     assert_eq!(epochs.len(), RACERS, "every claim is of another epoch");
 }
 

@@ -92,7 +92,12 @@ impl ManifestLog {
                 return Ok(manifest);
             }
         }
-        Err(self.contended(LOAD_ATTEMPTS_MAX))
+        Err(Error::Limit {
+            what: "the number of attempts to load a manifest that is being trimmed",
+            limit: u64::from(LOAD_ATTEMPTS_MAX),
+            unit: "attempts",
+            advice: "try again",
+        })
     }
 
     /// The newest manifest, given one known before: the same `Arc` when nothing is new.
@@ -138,16 +143,16 @@ impl ManifestLog {
                 Created::Theirs(_) => self.refresh(&current).await?,
             };
         }
-        Err(self.contended(COMMIT_ATTEMPTS_MAX))
+        if current.knows(&edit) {
+            return Ok(current);
+        }
+        let conflict = Conflict::Contended(COMMIT_ATTEMPTS_MAX);
+        Err(Error::Conflict { table: self.table.to_string(), conflict })
     }
 
     /// Whether a boundary says that this commit may have been deleted.
     async fn is_trimmed(&self, version: u64) -> Result<bool> {
         exists(&*self.objects, &key::boundary(&self.table, self.spacing.boundary_over(version))).await
-    }
-
-    fn contended(&self, attempts: u32) -> Error {
-        Error::Conflict { table: self.table.to_string(), conflict: Conflict::Contended(attempts) }
     }
 
     /// The state of the newest checkpoint, or `None` when a trimmer was faster.
