@@ -10,6 +10,7 @@ use ironbark_storage::Ambient;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::{self, ClientCommand};
 use crate::config::{Config, Effective, Flags, Log, LogFormat};
 use crate::error::{Error, Result};
 use crate::serve::{Damage, Server};
@@ -31,6 +32,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Client(ClientCommand),
     /// Run a server
     Serve {
         #[command(flatten)]
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
             }
             match error {
                 Error::Config(_) => ExitCode::from(EXIT_USAGE),
+                Error::Client(failure) if failure.is_usage() => ExitCode::from(EXIT_USAGE),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Client(command) => run_client(command),
         Command::Serve { flags, quarantine_wal } => {
             let config = Effective::load(&flags)?.config;
             let damage = if quarantine_wal { Damage::Quarantine } else { Damage::Refuse };
@@ -123,6 +128,15 @@ enum Purpose {
     Serve,
     /// To be tried out.
     Demo,
+}
+
+/// Runs a client command. Threads that still wait for standard input are left behind.
+fn run_client(command: ClientCommand) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new();
+    let runtime = runtime.map_err(|source| Error::Setup { what: "threads", source })?;
+    let outcome = runtime.block_on(cli::run(command));
+    runtime.shutdown_background();
+    Ok(outcome?)
 }
 
 /// Serves until a signal, then drains.

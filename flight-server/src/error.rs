@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::cli::Failure;
 use crate::config::Problems;
 
 /// An error of the binary.
@@ -14,6 +15,9 @@ pub enum Error {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] Problems),
+    /// A client command failed.
+    #[error(transparent)]
+    Client(#[from] Failure),
     /// A listener's address cannot be had.
     #[error("cannot listen on {address} ({key}): {source}; {}", listen_advice(source, flag))]
     Listen {

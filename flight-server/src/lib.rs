@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod admin;
+mod cli;
 pub mod command;
 mod compaction;
 pub mod config;
@@ -25,11 +26,10 @@ mod http;
 mod node;
 mod serve;
 pub mod tenant;
-#[cfg_attr(not(test), expect(dead_code, reason = "the ingest command, which reads files, comes next"))]
-#[expect(unused_imports, reason = "the ingest command, which reads files, comes next")]
 mod text;
 mod version;
 
+pub use cli::Failure;
 pub use decode::Rejected;
 pub use error::{Error, Result};
 pub use flight::actions;

@@ -11,7 +11,7 @@ mod engine_keys;
 mod key;
 mod layers;
 mod problem;
-mod quantity;
+pub(crate) mod quantity;
 mod query_keys;
 mod server_keys;
 mod show;

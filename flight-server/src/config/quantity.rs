@@ -43,7 +43,7 @@ pub(super) fn show_bytes(bytes: u64) -> String {
 }
 
 /// Parses a duration: a whole number with a unit.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let number = whole(number, "a duration is a whole number with a unit of ms, s, m, h or d")?;
     if unit.is_empty() {

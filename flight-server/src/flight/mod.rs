@@ -36,6 +36,7 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use arrow_flight::sql::metadata::{SqlInfoData, XdbcTypeInfoData};
 use tonic::codec::CompressionEncoding;
 
+pub(crate) use self::error::RETRY_AFTER_HEADER;
 use self::prepared::PreparedStatements;
 use self::rows::Running;
 use crate::node::Node;

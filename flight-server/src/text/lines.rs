@@ -170,6 +170,11 @@ fn text(bytes: &[u8]) -> Text<'_> {
     Text { text, replaced: u64::try_from(replaced).unwrap_or(u64::MAX) }
 }
 
+/// Whether bytes begin as a compressed file does.
+pub(crate) fn is_compressed(head: &[u8]) -> bool {
+    head.starts_with(&GZIP_MAGIC) || head.starts_with(&ZSTD_MAGIC)
+}
+
 /// The bytes of `source`, decompressed if its first bytes say gzip (of any number of members) or zstd.
 ///
 /// # Errors
@@ -198,7 +203,8 @@ fn read_up_to(source: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
         match source.read(rest) {
             Ok(0) => break,
             Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A live stream may be silent for a while.
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::TimedOut) => {}
             Err(error) => return Err(error),
         }
     }

@@ -18,7 +18,9 @@ mod lines;
 mod multiline;
 mod timestamp;
 
-pub(crate) use fields::{Fields, Recogniser};
-pub(crate) use lines::{Line, LineReader, decompress};
+#[cfg(test)]
+pub(crate) use fields::Fields;
+pub(crate) use fields::Recogniser;
+pub(crate) use lines::{Line, LineReader, decompress, is_compressed};
 pub(crate) use multiline::RecordReader;
-pub(crate) use timestamp::{InvalidZone, Zone};
+pub(crate) use timestamp::Zone;

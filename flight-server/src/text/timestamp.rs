@@ -26,7 +26,7 @@ use std::ops::Range;
 use super::keyed;
 use super::level;
 use civil::Civil;
-pub(crate) use civil::{InvalidZone, Zone};
+pub(crate) use civil::Zone;
 use cursor::Cursor;
 
 /// How far into a line a timestamp is looked for, in bytes.
