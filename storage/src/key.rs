@@ -137,4 +137,23 @@ mod tests {
         assert_eq!(parse_segment(&commit(&table, 42)), None);
         assert_eq!(parse_table(&epoch_prefix()), None);
     }
+    #[test]
+    fn the_layout_stays() {
+        let table = TableRef::logs("acme/web/prod".parse().unwrap());
+        for (key, expected) in [
+            (commit(&table, 42), "acme/web/prod/logs/_manifest/commit/00000000000000000042.json"),
+            (checkpoint(&table, 64), "acme/web/prod/logs/_manifest/checkpoint/00000000000000000064.arrow"),
+            (boundary(&table, 1024), "acme/web/prod/logs/_manifest/boundary/00000000000000001024.json"),
+            (epoch(Epoch::new(12).unwrap()), "_ironbark/epoch/0000000012.json"),
+            (lease("compactor", 3), "_ironbark/lease/compactor/00000000000000000003.json"),
+        ] {
+            assert_eq!(key.as_ref(), expected);
+        }
+        assert_eq!(number(&boundary(&table, 1024)), Some(1024));
+        assert_eq!(
+            commit(&table, u64::MAX).filename(),
+            Some("18446744073709551615.json"),
+            "numbers sort as text"
+        );
+    }
 }

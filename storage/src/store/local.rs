@@ -50,8 +50,30 @@ pub(super) struct LocalDirectory {
 struct Disk {
     root: PathBuf,
     staging: Staging,
+    sync: Arc<dyn Syncing>,
     synced: Mutex<HashSet<PathBuf>>,
     unsure: AtomicBool,
+}
+
+/// What makes bytes and names durable. A seam, so that tests can tell what the loss of power would leave.
+trait Syncing: fmt::Debug + Send + Sync {
+    /// Makes a file's bytes durable.
+    fn file(&self, file: &File) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn directory(&self, directory: &FsPath) -> io::Result<()>;
+}
+
+#[derive(Debug)]
+struct SystemSync;
+
+impl Syncing for SystemSync {
+    fn file(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn directory(&self, directory: &FsPath) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
 }
 
 /// How a staged file takes its name.
@@ -64,19 +86,23 @@ enum Placing {
 impl LocalDirectory {
     /// Opens a directory, making it where there is none.
     pub(super) fn open(directory: &FsPath) -> crate::Result<Self> {
+        Self::open_with(directory, Arc::new(SystemSync))
+    }
+
+    fn open_with(directory: &FsPath, sync: Arc<dyn Syncing>) -> crate::Result<Self> {
         let failed = |source| Error::Io { path: directory.display().to_string(), source };
         let given = std::path::absolute(directory).map_err(failed)?;
         let missing = given.ancestors().take_while(|ancestor| !ancestor.exists()).count();
         fs::create_dir_all(&given).map_err(failed)?;
         for made in given.ancestors().take(missing).filter_map(FsPath::parent) {
-            sync_directory(made).map_err(failed)?;
+            sync.directory(made).map_err(failed)?;
         }
         let root = fs::canonicalize(&given).map_err(failed)?;
         let reads = LocalFileSystem::new_with_prefix(&root)
             .map_err(|source| Error::Store { key: root.display().to_string(), source })?;
         let staging = Staging::open(&root)?;
         let (synced, unsure) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Self { reads, disk: Arc::new(Disk { root, staging, synced, unsure }) })
+        Ok(Self { reads, disk: Arc::new(Disk { root, staging, sync, synced, unsure }) })
     }
 
     /// The directory's full path.
@@ -86,11 +112,7 @@ impl LocalDirectory {
 
     fn file(&self, key: &Path) -> Result<PathBuf> {
         self.disk.check()?;
-        if is_staging(key) {
-            let source = format!("keys do not begin with {STAGING}").into();
-            return Err(object_store::Error::NotSupported { source });
-        }
-        self.reads.path_to_filesystem(key)
+        locate(&self.reads, key)
     }
 }
 
@@ -113,7 +135,7 @@ impl Disk {
 
     /// Makes a staged file durable under its name.
     fn place(&self, staged: &Staged, file: &FsPath, placing: Placing) -> io::Result<()> {
-        staged.file.sync_all()?;
+        self.sync.file(&staged.file)?;
         let directory = file.parent().ok_or(io::ErrorKind::InvalidFilename)?;
         self.make(directory)?;
         let mut named = name(staged, file, placing);
@@ -148,7 +170,7 @@ impl Disk {
     }
 
     fn sync(&self, directory: &FsPath) -> io::Result<()> {
-        sync_directory(directory).inspect_err(|error| {
+        self.sync.directory(directory).inspect_err(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::error!(directory = %directory.display(), %error, "cannot sync: the store is closed");
                 self.unsure.store(true, Ordering::Release);
@@ -181,8 +203,12 @@ fn name(staged: &Staged, file: &FsPath, placing: Placing) -> io::Result<()> {
     }
 }
 
-fn sync_directory(directory: &FsPath) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+fn locate(reads: &LocalFileSystem, key: &Path) -> Result<PathBuf> {
+    if is_staging(key) {
+        let source = format!("keys do not begin with {STAGING}").into();
+        return Err(object_store::Error::NotSupported { source });
+    }
+    reads.path_to_filesystem(key)
 }
 
 fn is_staging(key: &Path) -> bool {
@@ -265,7 +291,7 @@ impl ObjectStore for LocalDirectory {
                 let (disk, reads) = (Arc::clone(&disk), reads.clone());
                 blocking(move || {
                     disk.check()?;
-                    let file = |key: Path| reads.path_to_filesystem(&key).map(|file| (key, file));
+                    let file = |key: Path| locate(&reads, &key).map(|file| (key, file));
                     Ok(disk.delete(keys.into_iter().map(|key| key.and_then(file)).collect()))
                 })
             })
@@ -349,3 +375,6 @@ impl MultipartUpload for LocalUpload {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,3 +79,22 @@ fn require_credentials(builder: &AmazonS3Builder, url: &StoreUrl) -> Result<()> 
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_environment_lacks_is_named() {
+        let url: StoreUrl = "s3://logs/prod".parse().unwrap();
+        let check = |builder: AmazonS3Builder| require_credentials(&builder, &url).map_err(|e| e.to_string());
+        let error = check(AmazonS3Builder::new()).unwrap_err();
+        let start = "invalid object store \"s3://logs/prod\": AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set; ";
+        assert!(error.starts_with(start), "{error}");
+        let error = check(AmazonS3Builder::new().with_access_key_id("id")).unwrap_err();
+        assert!(error.contains(": AWS_SECRET_ACCESS_KEY is not set"), "{error}");
+        let whole = AmazonS3Builder::new().with_access_key_id("id").with_secret_access_key("secret");
+        assert_eq!(check(whole), Ok(()));
+        assert_eq!(check(AmazonS3Builder::new().with_skip_signature(true)), Ok(()));
+    }
+}
