@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::admission::Budget;
 use crate::config::EngineConfig;
 use crate::disk::{Disk, LocalDisk};
-use crate::engine::{Engine, Inner};
+use crate::engine::{Engine, Inner, Upkeep};
 use crate::home::{self, DirLock};
 use crate::ingest::{BufferSink, Intake};
 use crate::once::{KeyFiles, OnceTable};
@@ -30,6 +30,7 @@ pub struct EngineBuilder {
     config: EngineConfig,
     ambient: Ambient,
     on_damage: OnDamage,
+    upkeep: Upkeep,
 }
 
 impl EngineBuilder {
@@ -49,6 +50,7 @@ impl EngineBuilder {
             config: EngineConfig::default(),
             ambient: Ambient::system(),
             on_damage: OnDamage::Refuse,
+            upkeep: Upkeep::Background,
         }
     }
 
@@ -70,9 +72,16 @@ impl EngineBuilder {
         self
     }
 
+    /// Starts no background task and does one thing at a time, so that a test can repeat a run: buffers are flushed
+    /// only by [`Engine::flush`] and [`Engine::flush_due`].
+    pub fn by_hand(mut self) -> Self {
+        self.upkeep = Upkeep::ByHand;
+        self
+    }
+
     /// Claims an epoch, recovers what the WAL holds, and starts.
     pub async fn open(self) -> Result<Arc<Engine>> {
-        let Self { dir, disk, lock, store, config, ambient, on_damage } = self;
+        let Self { dir, disk, lock, store, config, ambient, on_damage, upkeep } = self;
         let writer = home::identity(&*disk, &dir, &ambient)?;
         let epoch = claim_epoch(&store, writer, &ambient).await?;
         let (key_files, keys) = KeyFiles::open(Arc::clone(&disk), &dir)?;
@@ -104,7 +113,7 @@ impl EngineBuilder {
         };
         let (wal, recovered, epochs) =
             tokio::task::spawn_blocking(work).await.map_err(|_| Error::TaskFailed { task: "recovery" })??;
-        Ok(Engine::start(Inner {
+        let inner = Inner {
             config,
             ambient,
             writer,
@@ -117,7 +126,8 @@ impl EngineBuilder {
             epochs: Mutex::new(epochs),
             recovered,
             _lock: lock,
-        }))
+        };
+        Ok(Engine::start(inner, upkeep))
     }
 }
 

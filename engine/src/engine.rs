@@ -90,6 +90,15 @@ pub struct Engine {
     flusher: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Who flushes what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upkeep {
+    /// A task of the engine's own.
+    Background,
+    /// The caller, by [`Engine::flush_due`].
+    ByHand,
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("epoch", &self.inner.epoch).finish_non_exhaustive()
@@ -97,11 +106,14 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    pub(crate) fn start(inner: Inner) -> Arc<Self> {
+    pub(crate) fn start(inner: Inner, upkeep: Upkeep) -> Arc<Self> {
         let inner = Arc::new(inner);
         let (stop, stopped) = watch::channel(false);
-        let flusher = tokio::spawn(run_flusher(Arc::clone(&inner), stopped));
-        Arc::new(Self { inner, stop, flusher: tokio::sync::Mutex::new(Some(flusher)) })
+        let flusher = match upkeep {
+            Upkeep::Background => Some(tokio::spawn(run_flusher(Arc::clone(&inner), stopped))),
+            Upkeep::ByHand => None,
+        };
+        Arc::new(Self { inner, stop, flusher: tokio::sync::Mutex::new(flusher) })
     }
 
     /// Makes a batch durable, visible and, under a key, unrepeatable. It is stored whole or not at all; when this
@@ -154,9 +166,16 @@ impl Engine {
         self.inner.flush_frozen().await
     }
 
+    /// One round of what the background task does: commits the rows of buffers that are old, large or too many.
+    pub async fn flush_due(&self) -> Result<FlushReport> {
+        self.inner.freeze_due();
+        self.inner.flush_frozen().await
+    }
+
     /// Reads what other processes committed to a table.
     pub async fn refresh(&self, table: &TableRef) -> Result<()> {
-        self.inner.tables.get(table).await?.refresh().await
+        let now = self.inner.ambient.clock.now();
+        self.inner.tables.get(table).await?.refresh(now).await
     }
 
     /// The write path as it is now.
@@ -218,7 +237,7 @@ impl Inner {
             if now.ns().saturating_sub(table.used_at().ns()) > REFRESH_IDLE_NS {
                 continue;
             }
-            if let Err(error) = table.refresh().await {
+            if let Err(error) = table.refresh(now).await {
                 tracing::warn!(table = %table.name, %error, "the manifest could not be read again");
             }
         }
@@ -270,7 +289,17 @@ impl Tables for Engine {
 
     async fn snapshot(&self, table: &TableRef) -> ironbark_storage::Result<Snapshot> {
         match self.inner.tables.get(table).await {
-            Ok(found) => Ok(found.snapshot(self.inner.ambient.clock.now())),
+            Ok(found) => {
+                let now = self.inner.ambient.clock.now();
+                found.touch(now);
+                // While the store cannot be reached, rows in memory are still worth a look.
+                if found.is_stale(now)
+                    && let Err(error) = found.refresh(now).await
+                {
+                    tracing::warn!(%table, %error, "the manifest could not be read again");
+                }
+                Ok(found.snapshot(now))
+            }
             Err(Error::Storage(error)) => Err(error),
             Err(_) => Err(ironbark_storage::Error::Limit {
                 what: "the number of tables in use",

@@ -158,6 +158,7 @@ impl Inner {
             epoch_floor: self.epoch_floor(),
         };
         let base = Arc::clone(&table.state.lock().manifest);
+        let begun_at = self.ambient.clock.now();
         let (manifest, fresh) = match table.log.commit(&base, ManifestEdit::Add(add)).await {
             Ok(manifest) => (manifest, true),
             Err(ironbark_storage::Error::Conflict { conflict: Conflict::RowsCommitted { .. }, .. }) => {
@@ -167,7 +168,7 @@ impl Inner {
         };
         let mut state = table.state.lock();
         let freed = state.buffers.remove_frozen(|buffer| is_flushed(&manifest, buffer));
-        state.manifest = manifest;
+        state.learn(manifest, begun_at);
         drop(state);
         self.intake.budget.release(freed);
         Ok(fresh)

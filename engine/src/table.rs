@@ -13,10 +13,26 @@ use crate::{Error, Result};
 /// Tables in use that the engine keeps in memory.
 const TABLES_MAX: usize = 65_536;
 
+/// A manifest that was not read again for this long is read again before a snapshot is taken, in nanoseconds: segments
+/// that it names may be gone after the compactor's grace. A clock that jumps, as after a sleep, counts too.
+const STALE_NS: u64 = 300_000_000_000;
+
 #[derive(Debug)]
 pub(crate) struct TableState {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) buffers: TableBuffers,
+    /// When the manifest was last known to be the newest.
+    read_at: Timestamp,
+}
+
+impl TableState {
+    /// Takes a manifest that was the newest at `read_at`, unless a later one is known.
+    pub(crate) fn learn(&mut self, manifest: Arc<Manifest>, read_at: Timestamp) {
+        if manifest.version() >= self.manifest.version() {
+            self.manifest = manifest;
+        }
+        self.read_at = read_at;
+    }
 }
 
 /// A table in use.
@@ -26,24 +42,25 @@ pub(crate) struct Table {
     pub(crate) log: ManifestLog,
     /// Held for moments, never over an await.
     pub(crate) state: Mutex<TableState>,
-    /// Held while this process commits or refreshes, so that the manifest in `state` only moves forward.
+    /// Held while this process commits.
     pub(crate) commit: tokio::sync::Mutex<()>,
     used_at_ns: AtomicI64,
 }
 
 impl Table {
     fn new(name: TableRef, ambient: &Ambient, manifest: Arc<Manifest>, log: ManifestLog) -> Self {
-        let state = Mutex::new(TableState { manifest, buffers: TableBuffers::default() });
-        let used_at_ns = AtomicI64::new(ambient.clock.now().ns());
+        let now = ambient.clock.now();
+        let state = Mutex::new(TableState { manifest, buffers: TableBuffers::default(), read_at: now });
+        let used_at_ns = AtomicI64::new(now.ns());
         Self { name, log, state, commit: tokio::sync::Mutex::new(()), used_at_ns }
     }
 
-    /// Notes that somebody uses the table now.
+    /// Notes that somebody reads the table now.
     pub(crate) fn touch(&self, now: Timestamp) {
         self.used_at_ns.store(now.ns(), Ordering::Relaxed);
     }
 
-    /// When somebody last used it.
+    /// When somebody last read it.
     pub(crate) fn used_at(&self) -> Timestamp {
         Timestamp::from_ns(self.used_at_ns.load(Ordering::Relaxed))
     }
@@ -54,13 +71,18 @@ impl Table {
         Snapshot::compose(Arc::clone(&state.manifest), state.buffers.views(), now)
     }
 
-    /// Reads commits of others. Nothing is done while a commit of our own is under way.
-    pub(crate) async fn refresh(&self) -> Result<()> {
-        let Ok(_committing) = self.commit.try_lock() else { return Ok(()) };
+    /// Reads commits of others.
+    pub(crate) async fn refresh(&self, now: Timestamp) -> Result<()> {
         let known = Arc::clone(&self.state.lock().manifest);
         let newest = self.log.refresh(&known).await?;
-        self.state.lock().manifest = newest;
+        self.state.lock().learn(newest, now);
         Ok(())
+    }
+
+    /// Whether the manifest is too old for a snapshot.
+    pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
+        let read_at = self.state.lock().read_at;
+        now.ns().saturating_sub(read_at.ns()).unsigned_abs() > STALE_NS
     }
 }
 
@@ -84,7 +106,6 @@ impl TableMap {
     /// A table that exists, read from the store at its first use. `logs` exists for every tenant.
     pub(crate) async fn get(&self, name: &TableRef) -> Result<Arc<Table>> {
         if let Some(table) = self.tables.lock().get(name) {
-            table.touch(self.ambient.clock.now());
             return Ok(Arc::clone(table));
         }
         let log = ManifestLog::new(&self.store, name.clone(), self.ambient.clone());

@@ -268,6 +268,7 @@ impl Walk<'_> {
             }));
             slots.push(self.slot(number)?);
         }
+        self.drop_released(&mut slots)?;
         let headless = slots.last().filter(|slot| slot.header == Err(Damage::FileHeader));
         let headless = headless.map(|slot| slot.path.clone());
         let mut last_is_last = true;
@@ -279,6 +280,31 @@ impl Walk<'_> {
             last_is_last = false;
         }
         Ok((slots, last_is_last))
+    }
+
+    /// Drops files from the front that were cut down to their headers to be removed, with what is missing behind them:
+    /// a removal that a failed fsync of the directory lost can bring a file back although later ones are gone.
+    fn drop_released(&mut self, slots: &mut Vec<Slot>) -> Result<()> {
+        let mut released = 0;
+        for (index, slot) in slots.iter().enumerate() {
+            match slot.header {
+                Err(Damage::FileMissing) if index > 0 => {}
+                Ok(_) if index.saturating_add(1) < slots.len() && self.is_bare(&slot.path)? => {
+                    self.repairs.push(Repair::Remove { path: slot.path.clone() });
+                }
+                _ => break,
+            }
+            released = index.saturating_add(1);
+        }
+        slots.drain(..released);
+        Ok(())
+    }
+
+    /// Whether a file ends with its header.
+    fn is_bare(&self, path: &Path) -> Result<bool> {
+        let len = self.disk.open(path).and_then(|file| file.len_bytes());
+        let len = len.map_err(|error| Fault::new("read the length of", path, error).into_io())?;
+        Ok(len == DATA_START_BYTES as u64)
     }
 
     fn slot(&self, number: u64) -> Result<Slot> {

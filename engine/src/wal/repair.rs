@@ -5,7 +5,7 @@
 //! Finish    cut the file behind its last intact record, write header and last commit once more, fsync
 //! Replace   copy the damaged file to quarantine/ ─► write NNN.replacement (intact records, gap records) ─► rename
 //! SetAside  rename into quarantine/
-//! Remove    a file that never took a record
+//! Remove    a file that never took a record, or whose records were released
 //! ```
 //!
 //! Why the last commit is written again: if its fsync failed and the process restarted, the kernel still shows the

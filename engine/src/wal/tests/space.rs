@@ -194,3 +194,27 @@ fn every_failing_write_and_sync_keeps_what_was_acked() {
         }
     }
 }
+
+#[test]
+fn a_file_whose_removal_was_lost_does_not_stand_in_the_way() {
+    let disk = three_files();
+    let (_, recovery) = read(&disk, OnDamage::Refuse).unwrap();
+    let wal =
+        recovery.start(StartAt { epoch: 2, salt: SALT }, Box::new(|_: Vec<CommittedRecord<()>>| {})).unwrap();
+    // The cut of the first file is synced, the removal is not.
+    disk.set_faults(Faults { fail_sync: Some(2), ..Faults::default() });
+    assert!(matches!(wal.truncate_before(Lsn::new(9)), Err(Error::WalPoisoned { .. })));
+    drop(wal);
+    let disk = disk.kill();
+    let (records, recovery) = read(&disk, OnDamage::Refuse).unwrap();
+    assert_eq!(lsns(&records), [5, 6, 7, 8, 9, 10, 11]);
+    let wal =
+        recovery.start(StartAt { epoch: 3, salt: SALT }, Box::new(|_: Vec<CommittedRecord<()>>| {})).unwrap();
+    wal.truncate_before(Lsn::new(9)).unwrap();
+    drop(wal);
+    // The power takes the first removal, not the second: files 1 and 3 are there.
+    let (records, recovery) = read(&disk.crash(0), OnDamage::Refuse).unwrap();
+    assert_eq!(lsns(&records), [9, 10, 11]);
+    recovery.into_writer(StartAt { epoch: 4, salt: SALT }).unwrap();
+    assert_eq!(disk.crash(0).list(&dir()).unwrap().len(), 1);
+}
