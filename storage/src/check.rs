@@ -4,13 +4,15 @@
 //! does not answer ends it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
 use crate::store::{exists, failed, list_numbers};
 use crate::{
-    Ambient, Error, ErrorKind, Manifest, ManifestLog, Partition, Result, Store, TableRef, key, read_tail,
+    Ambient, ErrorKind, Manifest, ManifestLog, Partition, Result, SegmentMeta, Store, TableRef, key,
+    read_tail,
 };
 
 /// Segments opened at once.
@@ -116,13 +118,11 @@ async fn list_objects(store: &Store, table: &TableRef) -> Result<Vec<Path>> {
 
 async fn check_commits(store: &Store, table: &TableRef, report: &mut CheckReport) -> Result<()> {
     let objects = store.tenant(&table.tenant);
-    let boundary = || async {
-        let boundaries = list_numbers(&*objects, &key::boundary_prefix(table)).await?;
-        Result::<_, Error>::Ok(boundaries.last().copied().unwrap_or(0))
-    };
-    // Before and after, for a trim may be under way.
-    let (trimmed, commits, trimming) =
-        (boundary().await?, list_numbers(&*objects, &key::commit_prefix(table)).await?, boundary().await?);
+    // The boundary before and after, for a trim may be under way.
+    let boundaries = key::boundary_prefix(table);
+    let trimmed = list_numbers(&*objects, &boundaries).await?.pop().unwrap_or(0);
+    let commits = list_numbers(&*objects, &key::commit_prefix(table)).await?;
+    let trimming = list_numbers(&*objects, &boundaries).await?.pop().unwrap_or(0);
     let mut expected = trimming + 1;
     for version in commits {
         if version <= trimmed {
@@ -142,14 +142,19 @@ async fn check_commits(store: &Store, table: &TableRef, report: &mut CheckReport
 }
 
 async fn check_segments(store: &Store, manifest: &Manifest, report: &mut CheckReport) -> Result<()> {
-    let (table, objects) = (manifest.table(), store.tenant(&manifest.table().tenant));
-    let mut checked = stream::iter(manifest.segments())
-        .map(async |meta| {
-            let key = key::segment(&Partition { table: table.clone(), day: meta.day }, meta.id);
-            let outcome = read_tail(&*objects, &key, meta).await;
-            (meta, key, outcome.map(drop))
-        })
-        .buffered(SEGMENTS_OPEN_MAX);
+    let objects = store.tenant(&manifest.table().tenant);
+    let metas: Vec<Arc<SegmentMeta>> = manifest.segments().cloned().collect();
+    let table = manifest.table().clone();
+    // Owned all through, so that a server may run the check in a task.
+    let checks = stream::iter(metas).map(move |meta| {
+        let key = key::segment(&Partition { table: table.clone(), day: meta.day }, meta.id);
+        let objects = Arc::clone(&objects);
+        async move {
+            let outcome = read_tail(&*objects, &key, &meta).await.map(drop);
+            (meta, key, outcome)
+        }
+    });
+    let mut checked = checks.buffered(SEGMENTS_OPEN_MAX);
     while let Some((meta, key, outcome)) = checked.next().await {
         report.segments += 1;
         report.rows = report.rows.saturating_add(meta.rows);
@@ -261,7 +266,9 @@ mod tests {
     #[tokio::test]
     async fn a_table_without_a_commit_is_sound() {
         let table = TableRef::logs("acme/web/prod".parse().unwrap());
-        let report = check_table(&Store::memory(), &table, &Ambient::seeded(NOW, 1)).await.unwrap();
+        // In a task of its own, as servers run it.
+        let check = async move { check_table(&Store::memory(), &table, &Ambient::seeded(NOW, 1)).await };
+        let report = tokio::spawn(check).await.unwrap().unwrap();
         assert!(report.is_sound() && report.version == 0);
     }
 }
