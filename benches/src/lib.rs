@@ -8,3 +8,11 @@
 //! ```
 
 pub mod corpus;
+mod error;
+mod facts;
+pub mod figures;
+mod http;
+mod process;
+mod server;
+
+pub use error::{Error, Result};
