@@ -105,7 +105,11 @@ fn one_object_an_array_and_lines_are_taken() {
 #[test]
 fn a_bad_row_costs_no_good_one() {
     let Some((_folder, _server, curl)) = serve() else { return };
-    let body = format!("{}not json\n{}{{\"level\":\"info\"}}\n", ndjson("good", 0..2), ndjson("good", 2..3));
+    let body = format!(
+        "{}not json\n{}{{\"timestamp\":\"yesterday\",\"message\":\"late\"}}\n",
+        ndjson("good", 0..2),
+        ndjson("good", 2..3)
+    );
     let reply = curl.post("/logs/ingest", &[NDJSON], body.as_bytes());
     assert_eq!(accepted(&reply), (200, Some(3)), "{}", reply.text());
     let rejected = reply.json()["rejected"].as_array().unwrap().clone();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::sql::{ActionCreatePreparedStatementRequest, ProstMessageExt as _};
 use arrow_flight::{FlightDescriptor, FlightInfo};
@@ -117,13 +117,18 @@ pub(super) async fn create(
 }
 
 /// The parameters' schema; empty without parameters. A parameter of unknown type is announced as text, which every
-/// driver can bind and the statement casts.
+/// driver can bind and the statement casts. A time is announced in milliseconds, because the JDBC driver writes
+/// milliseconds into whatever unit it is told; who sends nanoseconds is taken at their word.
 fn parameter_schema(statement: &Statement) -> Result<Bytes, Status> {
     if statement.parameters().is_empty() {
         return Ok(Bytes::new());
     }
     let field = |(name, data_type): &(String, DataType)| {
-        let data_type = if data_type.is_null() { DataType::Utf8 } else { data_type.clone() };
+        let data_type = match data_type {
+            DataType::Null => DataType::Utf8,
+            DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
+            other => other.clone(),
+        };
         Field::new(name, data_type, true)
     };
     rows::schema_message(&Schema::new(statement.parameters().iter().map(field).collect::<Vec<_>>()))

@@ -244,9 +244,10 @@ fn limits(b: &mut SqlInfoDataBuilder) {
 }
 
 fn transactions(b: &mut SqlInfoDataBuilder) {
+    // The specification says int32; the JDBC driver up to 18.3 casts to a long and throws on anything else.
     b.append(
         SqlInfo::SqlDefaultTransactionIsolation,
-        SqlTransactionIsolationLevel::SqlTransactionNone as i32,
+        i64::from(SqlTransactionIsolationLevel::SqlTransactionNone as i32),
     );
     b.append(SqlInfo::SqlTransactionsSupported, false);
     // Bit 0: none.

@@ -108,11 +108,7 @@ public class FlightSqlCheck {
         check("type of message", List.of(Integer.toString(Types.VARCHAR)),
                 column(metadata.getColumns(null, null, "logs", "message"), "DATA_TYPE"));
         check("type of _row_id", List.of(Integer.toString(Types.BIGINT)),
-                column(metadata.getColumns(null, null, "logs", "\\_row\\_id"), "DATA_TYPE"));
-        check("type info names VARCHAR, BIGINT, DOUBLE", true,
-                column(metadata.getTypeInfo(), "DATA_TYPE").containsAll(
-                        List.of(Integer.toString(Types.VARCHAR), Integer.toString(Types.BIGINT),
-                                Integer.toString(Types.DOUBLE))));
+                column(metadata.getColumns(null, null, "logs", "_row_id"), "DATA_TYPE"));
         check("no primary keys", List.of(), column(metadata.getPrimaryKeys(null, null, "logs"), "COLUMN_NAME"));
         check("no imported keys", List.of(), column(metadata.getImportedKeys(null, null, "logs"), "FKCOLUMN_NAME"));
         check("no exported keys", List.of(), column(metadata.getExportedKeys(null, null, "logs"), "FKCOLUMN_NAME"));
@@ -149,7 +145,8 @@ public class FlightSqlCheck {
             check("there is the row", true, row.next());
             for (int at = 1; at <= metadata.getColumnCount(); at++) {
                 row.getString(at);
-                row.getObject(at);
+                // By name: by number the driver 18.3 has no object for a time with a zone, whoever sends it.
+                row.getObject(metadata.getColumnName(at));
             }
             Timestamp timestamp = row.getTimestamp("timestamp", UTC);
             check("timestamp in seconds", FIRST.plusSeconds(4).getEpochSecond(), timestamp.toInstant().getEpochSecond());
@@ -258,8 +255,8 @@ public class FlightSqlCheck {
 
     static void show(Connection connection) throws SQLException {
         try (Statement statement = connection.createStatement()) {
-            check("SHOW TABLES", true, String.join(" ", query(statement, "SHOW TABLES")).contains("logs"));
-            check("SHOW SEGMENTS answers", true, query(statement, "SHOW SEGMENTS") != null);
+            check("SHOW TABLES", true, everything(statement, "SHOW TABLES").contains("logs"));
+            check("SHOW SEGMENTS", true, String.join(" ", everything(statement, "SHOW SEGMENTS")).contains("file:///"));
             check("DESCRIBE", COLUMNS.size(), query(statement, "DESCRIBE logs").size());
             check("EXPLAIN", false, query(statement, "EXPLAIN SELECT count(*) FROM logs").isEmpty());
         }
@@ -338,6 +335,19 @@ public class FlightSqlCheck {
 
     static List<String> query(Statement statement, String sql) throws SQLException {
         return rows(statement.executeQuery(sql));
+    }
+
+    /** Every value of every column. */
+    static List<String> everything(Statement statement, String sql) throws SQLException {
+        try (ResultSet result = statement.executeQuery(sql)) {
+            List<String> values = new ArrayList<>();
+            while (result.next()) {
+                for (int at = 1; at <= result.getMetaData().getColumnCount(); at++) {
+                    values.add(String.valueOf(result.getString(at)));
+                }
+            }
+            return values;
+        }
     }
 
     /** The first column. */
