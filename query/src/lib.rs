@@ -18,6 +18,7 @@ mod engine;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod interrupt;
 pub mod json;
 pub mod search;
 mod session;

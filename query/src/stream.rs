@@ -7,7 +7,7 @@
 //!
 //! The query runs in a task of its own, so that a long computation never holds up the connection that asked for it.
 //! Dropping the stream aborts the task at its next yield; DataFusion's operators yield after a bounded number of
-//! batches, and scans at every request.
+//! batches, and scans at every request. Joins, which may work long between two batches, are stopped by the interrupt.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,6 +23,7 @@ use tokio::time::{Instant, Sleep};
 use crate::boundary;
 use crate::config::Limits;
 use crate::error::{Error, Limit, Result};
+use crate::interrupt::Interrupt;
 
 /// Batches that wait for the receiver.
 const QUEUE_BATCHES_MAX: usize = 2;
@@ -39,6 +40,7 @@ pub struct QueryStream {
     limits: Limits,
     rows: u64,
     done: bool,
+    interrupt: Interrupt,
     _task: SpawnedTask<()>,
 }
 
@@ -49,6 +51,7 @@ impl QueryStream {
         schema: SchemaRef,
         limits: Limits,
         deadline: Instant,
+        interrupt: Interrupt,
     ) -> Self {
         let (sender, batches) = mpsc::channel(QUEUE_BATCHES_MAX);
         let wire = SchemaRef::clone(&schema);
@@ -64,7 +67,7 @@ impl QueryStream {
             let _ = sender.send(Ok(None)).await;
         });
         let deadline = Box::pin(tokio::time::sleep_until(deadline));
-        Self { schema, batches, deadline, limits, rows: 0, done: false, _task: task }
+        Self { schema, batches, deadline, limits, rows: 0, done: false, interrupt, _task: task }
     }
 
     /// The columns: no view, dictionary or large types.
@@ -78,6 +81,12 @@ impl QueryStream {
             return Err(Error::Limit(Limit::Rows(self.limits.rows_max)));
         }
         Ok(())
+    }
+}
+
+impl Drop for QueryStream {
+    fn drop(&mut self) {
+        self.interrupt.stop();
     }
 }
 
@@ -104,6 +113,7 @@ impl Stream for QueryStream {
         };
         self.done = true;
         self.batches.close();
+        self.interrupt.stop();
         Poll::Ready(item)
     }
 }

@@ -38,6 +38,7 @@ use crate::config::Limits;
 use crate::diagnose::closest;
 use crate::engine::QueryEngine;
 use crate::error::{Error, Limit, Result};
+use crate::interrupt::Interrupt;
 use crate::stream::QueryStream;
 use crate::table::Snapshots;
 
@@ -140,14 +141,15 @@ impl Session {
         let plan = state.optimize(plan).map_err(Error::from_plan)?;
         let plan =
             state.query_planner().create_physical_plan(&plan, state).await.map_err(Error::from_plan)?;
-        let source = execute_stream(plan, state.task_ctx())?;
-        Ok(QueryStream::spawn(source, schema, self.limits, deadline))
+        let interrupt = Interrupt::default();
+        let source = execute_stream(interrupt.guard(plan)?, state.task_ctx())?;
+        Ok(QueryStream::spawn(source, schema, self.limits, deadline, interrupt))
     }
 
     fn ready(&self, schema: SchemaRef, batches: Vec<RecordBatch>, deadline: Instant) -> Result<QueryStream> {
         let source =
             datafusion::physical_plan::memory::MemoryStream::try_new(batches, Arc::clone(&schema), None)?;
-        Ok(QueryStream::spawn(Box::pin(source), schema, self.limits, deadline))
+        Ok(QueryStream::spawn(Box::pin(source), schema, self.limits, deadline, Interrupt::default()))
     }
 
     fn out_of_time(&self) -> Error {

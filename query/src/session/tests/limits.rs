@@ -94,3 +94,34 @@ async fn rows_are_sent_in_bounded_batches() {
     assert!(batches.iter().all(|batch| batch.num_rows() <= 8_192));
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 20_000);
 }
+
+/// A join of many rows whose filter matches nothing works for minutes between two batches, on every thread there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_in_the_middle_of_its_work_neither_blocks_nor_outlives_its_query() {
+    let fixture = Fixture::new();
+    let rows: Vec<Row> = (0..1_000).map(|i| Row::new(i, "web", "INFO", &format!("row {i}"))).collect();
+    fixture.segment(&rows[..500], 100).await;
+    fixture.buffer(&rows[500..]);
+    for join in ["", " AND a.source = b.source AND b.source = c.source"] {
+        let sql = format!(
+            "SELECT count(*) FROM logs a CROSS JOIN logs b CROSS JOIN logs c \
+             WHERE a.message || b.message || c.message LIKE '%nothing%'{join}"
+        );
+        let mut running = fixture.session().sql(&sql).await.unwrap();
+        let next = tokio::time::timeout(Duration::from_millis(500), running.next()).await;
+        assert!(next.is_err(), "the query should still be running: {next:?}");
+        let mut other = fixture.session().sql("SELECT count(*) FROM logs").await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(20), other.next()).await;
+        assert!(answer.is_ok(), "another query is held up");
+        drop(other);
+        drop(running);
+        let dropped = Instant::now();
+        while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0 {
+            assert!(
+                dropped.elapsed() < Duration::from_secs(2),
+                "the joins go on although nobody waits for them"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
