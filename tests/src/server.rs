@@ -129,7 +129,9 @@ impl Server {
     /// A command of the command line against this server; the caller adds what it is to do.
     pub fn command(&self) -> Command {
         let mut command = binaries::command("ironbark");
-        command.env("IRONBARK_SERVER", self.flight()).stdin(Stdio::null());
+        // What the client remembers of a load must not meet another run that got the same port.
+        let state = self.log.with_extension("state");
+        command.env("IRONBARK_SERVER", self.flight()).env("XDG_STATE_HOME", state).stdin(Stdio::null());
         command
     }
 
