@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, GetFieldAccess, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
-use ironbark_storage::LogSchema;
+use ironbark_storage::{DEFAULT_TABLE, LogSchema};
 
 static TAG: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(Tag::new())));
 
@@ -107,6 +107,21 @@ impl Tag {
 impl ScalarUDFImpl for Tag {
     fn name(&self) -> &str {
         Self::NAME
+    }
+
+    /// `tags['env']`, as it was written: the table's name stands before it only where it is an alias.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match args {
+            [Expr::Column(tags), Expr::Literal(ScalarValue::Utf8(Some(key)), _)] => {
+                let alias = tags.relation.as_ref().map(TableReference::table);
+                let alias = alias.filter(|name| *name != DEFAULT_TABLE).map(|name| format!("{name}."));
+                Ok(format!("{}{}['{key}']", alias.unwrap_or_default(), tags.name))
+            }
+            _ => {
+                let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+                Ok(format!("{}({})", Self::NAME, names.join(",")))
+            }
+        }
     }
 
     fn signature(&self) -> &Signature {
