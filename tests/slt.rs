@@ -20,7 +20,8 @@ use ironbark_engine::{Engine, EngineBuilder};
 use ironbark_query::{QueryConfig, QueryEngine, Session, StatementKind};
 use ironbark_storage::clock::ManualClock;
 use ironbark_storage::{
-    Ambient, LogBatch, LogBatchBuilder, RowRef, Store, TableRef, TagKind, TagSet, TenantId, TimeWindow, Timestamp,
+    Ambient, LogBatch, LogBatchBuilder, RowRef, Store, TableRef, TagKind, TagSet, TenantId, TimeWindow,
+    Timestamp,
 };
 use serde_json::Value;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
@@ -177,8 +178,7 @@ async fn check(place: Place) {
         let session = database.session.clone();
         let mut runner = Runner::new(|| std::future::ready(Ok(Connection(session.clone()))));
         if place == Place::Buffered && std::env::var_os("IRONBARK_SLT_UPDATE").is_some() {
-            let (validator, normalizer) =
-                (sqllogictest::default_validator, sqllogictest::default_normalizer);
+            let (validator, normalizer) = (sqllogictest::default_validator, sqllogictest::default_normalizer);
             let column_validator = sqllogictest::default_column_validator;
             runner.update_test_file(&file, " ", validator, normalizer, column_validator).await.unwrap();
         } else if let Err(error) = runner.run_file_async(&file).await {
@@ -192,6 +192,25 @@ async fn check(place: Place) {
 async fn buffered_and_settled_rows_answer_alike() {
     check(Place::Buffered).await;
     check(Place::Settled).await;
+}
+
+/// The statements in the fenced SQL of the manual.
+fn manual() -> Vec<String> {
+    let text = std::fs::read_to_string(folder().join("../../docs/SQL.md")).unwrap();
+    let fenced = text.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    fenced.flat_map(|sql| sql.split(";\n")).filter(|sql| !sql.trim().is_empty()).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_examples_of_the_manual_run() {
+    let database = Database::new(Place::Buffered).await;
+    let statements = manual();
+    assert!(statements.len() > 20);
+    for sql in statements {
+        if let Err(error) = Connection(database.session.clone()).run(&sql).await {
+            panic!("{sql}: {error}");
+        }
+    }
 }
 
 #[test]

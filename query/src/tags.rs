@@ -111,17 +111,13 @@ impl ScalarUDFImpl for Tag {
 
     /// `tags['env']`, as it was written: the table's name stands before it only where it is an alias.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        match args {
-            [Expr::Column(tags), Expr::Literal(ScalarValue::Utf8(Some(key)), _)] => {
-                let alias = tags.relation.as_ref().map(TableReference::table);
-                let alias = alias.filter(|name| *name != DEFAULT_TABLE).map(|name| format!("{name}."));
-                Ok(format!("{}{}['{key}']", alias.unwrap_or_default(), tags.name))
-            }
-            _ => {
-                let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
-                Ok(format!("{}({})", Self::NAME, names.join(",")))
-            }
+        if let [Expr::Column(tags), Expr::Literal(ScalarValue::Utf8(Some(key)), _)] = args {
+            let alias = tags.relation.as_ref().map(TableReference::table);
+            let alias = alias.filter(|name| *name != DEFAULT_TABLE).map(|name| format!("{name}."));
+            return Ok(format!("{}{}['{key}']", alias.unwrap_or_default(), tags.name));
         }
+        let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+        Ok(format!("{}({})", Self::NAME, names.join(",")))
     }
 
     fn signature(&self) -> &Signature {

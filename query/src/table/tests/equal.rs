@@ -132,7 +132,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn split_tables_answer_like_whole_ones(
+    fn pruning_only_narrows(
         pieces in prop::collection::vec(piece(), 0..6),
         predicate in predicate(),
     ) {
