@@ -12,6 +12,7 @@ use crate::admission::Budget;
 use crate::config::EngineConfig;
 use crate::disk::{Disk, LocalDisk};
 use crate::engine::{Engine, Inner, Upkeep};
+use crate::flush::FlushPace;
 use crate::home::{self, DirLock};
 use crate::ingest::{BufferSink, Intake};
 use crate::once::{KeyFiles, OnceTable};
@@ -82,6 +83,7 @@ impl EngineBuilder {
     /// Claims an epoch, recovers what the WAL holds, and starts.
     pub async fn open(self) -> Result<Arc<Engine>> {
         let Self { dir, disk, lock, store, config, ambient, on_damage, upkeep } = self;
+        config.check()?;
         let writer = home::identity(&*disk, &dir, &ambient)?;
         let epoch = claim_epoch(&store, writer, &ambient).await?;
         let (key_files, keys) = KeyFiles::open(Arc::clone(&disk), &dir)?;
@@ -125,6 +127,11 @@ impl EngineBuilder {
             wal: Arc::new(wal),
             epochs: Mutex::new(epochs),
             recovered,
+            truncation: Mutex::default(),
+            pace: match upkeep {
+                Upkeep::Background => FlushPace::default(),
+                Upkeep::ByHand => FlushPace::one_by_one(),
+            },
             _lock: lock,
         };
         Ok(Engine::start(inner, upkeep))

@@ -2,7 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::wal::FILE_BYTES_MIN;
+use crate::{Error, Result};
+
 const MIB: u64 = 1024 * 1024;
+/// Largest WAL file: recovery holds one in memory.
+const WAL_FILE_BYTES_MAX: u64 = 1024 * MIB;
+/// Smallest budget of rows in memory: a few batches.
+const BUFFER_BYTES_MIN: u64 = 16 * 1024;
+/// Longest pause between two looks at the manifests: older ones are not used for queries.
+const MANIFEST_REFRESH_MS_MAX: u64 = 300_000;
 
 /// Settings of the write path. Sizes in bytes, spans in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +56,71 @@ impl Default for EngineConfig {
             idempotency_ms: 24 * 3_600_000,
             idempotency_keys_max: 1_000_000,
             manifest_refresh_ms: 2_000,
+        }
+    }
+}
+
+impl EngineConfig {
+    /// Fails with [`Error::InvalidSetting`], which names the first setting that cannot work.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |key, value: u64, reason| Err(Error::InvalidSetting { key, value, reason });
+        if !(FILE_BYTES_MIN..=WAL_FILE_BYTES_MAX).contains(&self.wal_file_bytes) {
+            let reason = "must be from 8192 (8 KiB) to 1073741824 (1 GiB), for example 67108864";
+            return refuse("wal_file_bytes", self.wal_file_bytes, reason);
+        }
+        if self.wal_queue_bytes == 0 {
+            return refuse("wal_queue_bytes", 0, "must be at least 1, for example 67108864");
+        }
+        if self.buffer_bytes_max < BUFFER_BYTES_MIN {
+            let reason = "must be at least 16384 (16 KiB), for example 268435456";
+            return refuse("buffer_bytes_max", self.buffer_bytes_max, reason);
+        }
+        if self.flush_bytes == 0 {
+            return refuse("flush_bytes", 0, "must be at least 1, for example 67108864");
+        }
+        if self.open_partitions_max == 0 {
+            return refuse("open_partitions_max", 0, "must be at least 1, for example 512");
+        }
+        if self.idempotency_ms == 0 {
+            return refuse("idempotency_ms", 0, "must be at least 1, for example 86400000 (a day)");
+        }
+        if self.idempotency_keys_max == 0 {
+            return refuse("idempotency_keys_max", 0, "must be at least 1, for example 1000000");
+        }
+        if !(1..=MANIFEST_REFRESH_MS_MAX).contains(&self.manifest_refresh_ms) {
+            let reason = "must be from 1 to 300000 (five minutes), for example 2000";
+            return refuse("manifest_refresh_ms", self.manifest_refresh_ms, reason);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut EngineConfig)) -> String {
+        let mut config = EngineConfig::default();
+        change(&mut config);
+        config.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_fine_and_nonsense_is_named() {
+        EngineConfig::default().check().unwrap();
+        insta::assert_snapshot!(refusal(|config| config.wal_file_bytes = 5), @"engine.wal_file_bytes = 5: must be from 8192 (8 KiB) to 1073741824 (1 GiB), for example 67108864");
+        let zeros: [fn(&mut EngineConfig); 8] = [
+            |config| config.wal_file_bytes = 0,
+            |config| config.wal_queue_bytes = 0,
+            |config| config.buffer_bytes_max = 0,
+            |config| config.flush_bytes = 0,
+            |config| config.open_partitions_max = 0,
+            |config| config.idempotency_ms = 0,
+            |config| config.idempotency_keys_max = 0,
+            |config| config.manifest_refresh_ms = 0,
+        ];
+        for zero in zeros {
+            assert!(refusal(zero).contains(" = 0: must be"));
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use ironbark_storage::{
     Ambient, Epoch, LogBatch, Manifest, ManifestEdit, ManifestLog, RowId, Snapshot, TableName, TableRef,
     Tables, TenantId, WriterId, list_tenant_tables,
@@ -15,21 +16,24 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::backoff::Backoff;
 use crate::config::EngineConfig;
-use crate::flush::FlushReport;
+use crate::flush::{FlushPace, FlushReport, Urgency};
 use crate::home::DirLock;
 use crate::ingest::{Intake, Pending};
 use crate::once::{Claim, IdempotencyKey, KeyFiles, Once, OnceTable};
-use crate::table::TableMap;
+use crate::table::{Table, TableMap};
 use crate::wal::{Lsn, NewRecord, RecoveryReport, Wal};
 use crate::{Error, Result, record};
 
 /// How often the flusher looks for what is due, in milliseconds.
 const FLUSH_TICK_MS: u64 = 200;
-/// How long the flusher rests after a failed round, in milliseconds.
-const FLUSH_RETRY_MS: u64 = 1_000;
-/// A table that nobody used for this long is not refreshed, in nanoseconds.
+/// What a client that met too many partitions is told to wait, in milliseconds.
+const PARTITIONS_RETRY_MS: u64 = 1_000;
+/// A table that nobody read for this long is not refreshed, in nanoseconds.
 const REFRESH_IDLE_NS: i64 = 300_000_000_000;
+/// Manifests that are read again at once.
+const REFRESHES_AT_ONCE_MAX: usize = 8;
 /// Days that the rows of one append may fall on.
 pub(crate) const DAYS_PER_APPEND_MAX: usize = 4096;
 
@@ -80,6 +84,9 @@ pub(crate) struct Inner {
     /// The last record of each epoch that the WAL held at the start.
     pub(crate) epochs: Mutex<BTreeMap<Epoch, Lsn>>,
     pub(crate) recovered: RecoveryReport,
+    /// When the background task may truncate the WAL again.
+    pub(crate) truncation: Mutex<Backoff>,
+    pub(crate) pace: FlushPace,
     pub(crate) _lock: Option<DirLock>,
 }
 
@@ -87,7 +94,7 @@ pub(crate) struct Inner {
 pub struct Engine {
     inner: Arc<Inner>,
     stop: watch::Sender<bool>,
-    flusher: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Who flushes what is due.
@@ -109,11 +116,14 @@ impl Engine {
     pub(crate) fn start(inner: Inner, upkeep: Upkeep) -> Arc<Self> {
         let inner = Arc::new(inner);
         let (stop, stopped) = watch::channel(false);
-        let flusher = match upkeep {
-            Upkeep::Background => Some(tokio::spawn(run_flusher(Arc::clone(&inner), stopped))),
-            Upkeep::ByHand => None,
+        let tasks = match upkeep {
+            Upkeep::Background => vec![
+                tokio::spawn(run_flusher(Arc::clone(&inner), stopped.clone())),
+                tokio::spawn(run_refresher(Arc::clone(&inner), stopped)),
+            ],
+            Upkeep::ByHand => Vec::new(),
         };
-        Arc::new(Self { inner, stop, flusher: tokio::sync::Mutex::new(flusher) })
+        Arc::new(Self { inner, stop, tasks: tokio::sync::Mutex::new(tasks) })
     }
 
     /// Makes a batch durable, visible and, under a key, unrepeatable. It is stored whole or not at all; when this
@@ -158,18 +168,19 @@ impl Engine {
         self.inner.once.recall(table, key, body_hash, self.inner.ambient.clock.now()).await
     }
 
-    /// Commits all rows that are in memory now to segments.
+    /// Commits all rows that are in memory now to segments. Fails with the first table's error after every table had
+    /// its turn; rows that could not be committed stay visible and durable, and the background task tries them again.
     pub async fn flush(&self) -> Result<FlushReport> {
         for table in self.inner.tables.all() {
             table.state.lock().buffers.freeze_all();
         }
-        self.inner.flush_frozen().await
+        self.inner.flush_frozen(Urgency::Now).await
     }
 
     /// One round of what the background task does: commits the rows of buffers that are old, large or too many.
     pub async fn flush_due(&self) -> Result<FlushReport> {
         self.inner.freeze_due();
-        self.inner.flush_frozen().await
+        self.inner.flush_frozen(Urgency::Now).await
     }
 
     /// Reads what other processes committed to a table.
@@ -181,12 +192,11 @@ impl Engine {
     /// The write path as it is now.
     pub fn status(&self) -> EngineStatus {
         let inner = &self.inner;
-        let open = inner.tables.all().iter().map(|table| table.state.lock().buffers.open_partitions()).sum();
         EngineStatus {
             epoch: inner.epoch,
             buffer_bytes: inner.intake.budget.used(),
             buffer_bytes_max: inner.intake.budget.limit(),
-            open_partitions: open,
+            open_partitions: inner.intake.open_partitions(),
             wal_bytes: inner.wal.bytes_on_disk(),
             stopped: inner.wal.stopped().map(|error| error.to_string()),
         }
@@ -200,12 +210,12 @@ impl Engine {
     /// Flushes, ends the tasks and closes the WAL. Appends that come later are refused. Rows that could not be
     /// flushed stay in the WAL; the error says why.
     pub async fn shutdown(&self) -> Result<()> {
-        // Nobody listens any more if the flusher has ended.
+        // Nobody listens any more if the tasks have ended.
         let _ = self.stop.send(true);
-        if let Some(flusher) = self.flusher.lock().await.take()
-            && flusher.await.is_err()
-        {
-            tracing::error!("the flusher ended by a panic");
+        for task in self.tasks.lock().await.drain(..) {
+            if task.await.is_err() {
+                tracing::error!("a task of the engine ended by a panic");
+            }
         }
         let wal = Arc::clone(&self.inner.wal);
         let close = tokio::task::spawn_blocking(move || wal.close());
@@ -222,44 +232,52 @@ impl Inner {
             return Err(Error::TooManyDays { days, limit: DAYS_PER_APPEND_MAX });
         }
         let limit = self.config.open_partitions_max.saturating_mul(2).max(DAYS_PER_APPEND_MAX);
-        let open: usize =
-            self.tables.all().iter().map(|table| table.state.lock().buffers.open_partitions()).sum();
+        let open = self.intake.open_partitions();
         if open > limit {
             self.intake.frozen.notify_one();
-            return Err(Error::TooManyPartitions { open, limit, retry_after_ms: FLUSH_RETRY_MS });
+            return Err(Error::TooManyPartitions { open, limit, retry_after_ms: PARTITIONS_RETRY_MS });
         }
         Ok(())
     }
 
+    /// Reads the manifests of tables again that somebody reads.
     async fn refresh_used(&self) {
         let now = self.ambient.clock.now();
-        for table in self.tables.all() {
-            if now.ns().saturating_sub(table.used_at().ns()) > REFRESH_IDLE_NS {
-                continue;
-            }
+        let is_used = |table: &Arc<Table>| now.ns().saturating_sub(table.used_at().ns()) <= REFRESH_IDLE_NS;
+        let refresh = |table: Arc<Table>| async move {
             if let Err(error) = table.refresh(now).await {
                 tracing::warn!(table = %table.name, %error, "the manifest could not be read again");
             }
-        }
+        };
+        let refreshes: Vec<_> = self.tables.all().into_iter().filter(is_used).map(refresh).collect();
+        stream::iter(refreshes).buffer_unordered(REFRESHES_AT_ONCE_MAX).collect::<()>().await;
         self.once.forget_expired(now);
     }
 }
 
 async fn run_flusher(inner: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
-    let refresh = Duration::from_millis(inner.config.manifest_refresh_ms.max(FLUSH_TICK_MS));
-    let mut refreshed = tokio::time::Instant::now();
-    let mut rest_ms = FLUSH_TICK_MS;
     loop {
         tokio::select! {
             _ = stopped.changed() => return,
-            () = inner.intake.frozen.notified(), if rest_ms == FLUSH_TICK_MS => {}
-            () = tokio::time::sleep(Duration::from_millis(rest_ms)) => {}
+            () = inner.intake.frozen.notified() => {}
+            () = tokio::time::sleep(Duration::from_millis(FLUSH_TICK_MS)) => {}
         }
         inner.freeze_due();
-        rest_ms = if inner.flush_frozen().await.is_ok() { FLUSH_TICK_MS } else { FLUSH_RETRY_MS };
-        if refreshed.elapsed() >= refresh {
-            inner.refresh_used().await;
-            refreshed = tokio::time::Instant::now();
+        // Failures are logged, and tables that failed pause.
+        let _ = inner.flush_frozen(Urgency::Background).await;
+    }
+}
+
+async fn run_refresher(inner: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    let pause = Duration::from_millis(inner.config.manifest_refresh_ms);
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        tokio::select! {
+            _ = stopped.changed() => return,
+            () = inner.refresh_used() => {}
         }
     }
 }

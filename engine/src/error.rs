@@ -268,6 +268,16 @@ pub enum Error {
         /// The configured limit.
         limit: usize,
     },
+    /// A setting cannot work.
+    #[error("engine.{key} = {value}: {reason}")]
+    InvalidSetting {
+        /// Its name in [`crate::EngineConfig`].
+        key: &'static str,
+        /// Its value.
+        value: u64,
+        /// What it must be, with an example.
+        reason: &'static str,
+    },
     /// A background task ended by a panic: a bug.
     #[error("the {task} task ended unexpectedly; see the log, and report this as a bug")]
     TaskFailed {
@@ -293,7 +303,8 @@ impl Error {
             Self::WalRecordTooLarge { .. }
             | Self::TooManyDays { .. }
             | Self::BatchTooLarge { .. }
-            | Self::InvalidKey { .. } => ErrorKind::Request,
+            | Self::InvalidKey { .. }
+            | Self::InvalidSetting { .. } => ErrorKind::Request,
             Self::KeyReused { .. } => ErrorKind::Conflict,
             Self::WalDamaged { .. }
             | Self::WalRecord { .. }

@@ -4,17 +4,19 @@
 //!   due? ─► freeze ─► encode (blocking thread) ─► put ─► ManifestEdit::Add ─► free memory ─► truncate the WAL
 //! ```
 //!
-//! A failure at any step leaves the buffers as they were: the next round tries again, and objects that no commit
-//! names are garbage for the compactor.
+//! A failure at any step leaves the buffers as they were: a later round tries again, and objects that no commit
+//! names are garbage for the compactor. Tables are flushed side by side, and one that fails pauses alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use ironbark_storage::{
     AddSegments, Conflict, Epoch, FlushedRange, Manifest, ManifestEdit, Partition, RowIdRange, SegmentId,
     SegmentMeta, SegmentOptions, encode_segment, put_segment,
 };
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::Result;
@@ -28,6 +30,46 @@ use crate::wal::Lsn;
 const BUFFERS_PER_COMMIT_MAX: usize = 64;
 /// From this share of the memory budget on the largest buffers are flushed, in per cent.
 const MEMORY_PRESSURE_PERCENT: u64 = 60;
+/// Tables that are flushed at once: a store answers slowly, and to many as fast as to one.
+const TABLES_AT_ONCE_MAX: usize = 8;
+/// Segments of one table that are written at once.
+const SEGMENTS_AT_ONCE_MAX: usize = 4;
+/// Segments that are encoded at once, which takes processors and memory.
+const ENCODES_AT_ONCE_MAX: usize = 4;
+/// A segment that is older than this is not committed but written anew, in nanoseconds: a quarter of the time after
+/// which the compactor deletes objects that no manifest names. A machine that slept may find them gone.
+const COMMIT_WITHIN_NS: i64 = 6 * 3_600_000_000_000;
+
+/// Whether pauses after failures are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Somebody waits: everything is tried.
+    Now,
+    /// Tables that failed a moment ago are left for later.
+    Background,
+}
+
+/// How much a flush does at once.
+#[derive(Debug)]
+pub(crate) struct FlushPace {
+    tables: usize,
+    segments: usize,
+    encodes: Semaphore,
+}
+
+impl Default for FlushPace {
+    fn default() -> Self {
+        let encodes = Semaphore::new(ENCODES_AT_ONCE_MAX);
+        Self { tables: TABLES_AT_ONCE_MAX, segments: SEGMENTS_AT_ONCE_MAX, encodes }
+    }
+}
+
+impl FlushPace {
+    /// One thing after the other.
+    pub(crate) fn one_by_one() -> Self {
+        Self { tables: 1, segments: 1, encodes: Semaphore::new(1) }
+    }
+}
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -83,20 +125,34 @@ impl Inner {
     }
 
     /// Flushes all frozen buffers of all tables. The first error is returned after every table had its turn.
-    pub(crate) async fn flush_frozen(&self) -> Result<FlushReport> {
+    pub(crate) async fn flush_frozen(&self, urgency: Urgency) -> Result<FlushReport> {
+        let begun = Instant::now();
+        let is_due = |table: &Arc<Table>| {
+            let state = table.state.lock();
+            let may = urgency == Urgency::Now || state.backoff.is_due(begun);
+            may && !state.buffers.frozen().is_empty()
+        };
+        let flush = |table: Arc<Table>| async move { (self.flush_table(&table).await, table) };
+        let flushes: Vec<_> = self.tables.all().into_iter().filter(is_due).map(flush).collect();
+        let mut flushes = stream::iter(flushes).buffer_unordered(self.pace.tables);
         let mut report = FlushReport::default();
         let mut outcome = Ok(());
-        for table in self.tables.all() {
-            match self.flush_table(&table).await {
-                Ok(flushed) => report.add(flushed),
+        while let Some((flushed, table)) = flushes.next().await {
+            match flushed {
+                Ok(flushed) => {
+                    table.state.lock().backoff.succeeded();
+                    report.add(flushed);
+                }
                 Err(error) => {
+                    table.state.lock().backoff.failed(Instant::now());
                     tracing::warn!(table = %table.name, %error, "flush failed; it will be tried again");
                     metrics::counter!("ironbark_flush_failures_total").increment(1);
                     outcome = outcome.and(Err(error));
                 }
             }
         }
-        self.truncate_wal().await?;
+        drop(flushes);
+        self.truncate_wal(urgency).await;
         outcome.map(|()| report)
     }
 
@@ -109,9 +165,14 @@ impl Inner {
             if frozen.is_empty() {
                 return Ok(report);
             }
-            let mut segments = Vec::with_capacity(frozen.len());
-            for buffer in &frozen {
-                segments.push(self.write_segment(table, buffer).await?);
+            let writes: Vec<_> = frozen.iter().map(|buffer| self.write_segment(table, buffer)).collect();
+            let segments: Vec<SegmentMeta> =
+                stream::iter(writes).buffered(self.pace.segments).try_collect().await?;
+            let oldest = segments.iter().map(|segment| segment.created_at).min();
+            let latest = oldest.map(|oldest| oldest.plus_ns(COMMIT_WITHIN_NS));
+            if latest.is_some_and(|latest| self.ambient.clock.now() > latest) {
+                tracing::warn!(table = %table.name, "segments took too long to be committed safely: they are written anew");
+                continue;
             }
             let flushed = FlushReport {
                 segments: segments.len() as u64,
@@ -134,9 +195,12 @@ impl Inner {
         let encode = move || {
             encode_segment(id, &partition, &rows.view.batches, &SegmentOptions::default(), created_at)
         };
+        // The semaphore is never closed.
+        let permit = self.pace.encodes.acquire().await.ok();
         let segment = tokio::task::spawn_blocking(encode)
             .await
             .map_err(|_| crate::Error::TaskFailed { task: "flush" })??;
+        drop(permit);
         put_segment(&*self.tables.store().tenant(&table.name.tenant), &table.name, &segment).await?;
         tracing::debug!(table = %table.name, segment = %id, rows = buffer.rows(), "segment written");
         Ok(segment.meta)
@@ -167,10 +231,12 @@ impl Inner {
             Err(error) => return Err(error.into()),
         };
         let mut state = table.state.lock();
+        let before = state.buffers.open_partitions();
         let freed = state.buffers.remove_frozen(|buffer| is_flushed(&manifest, buffer));
+        let gone = before.saturating_sub(state.buffers.open_partitions());
         state.learn(manifest, begun_at);
         drop(state);
-        self.intake.budget.release(freed);
+        self.intake.release(gone, freed);
         Ok(fresh)
     }
 
@@ -186,8 +252,24 @@ impl Inner {
             .unwrap_or(self.epoch)
     }
 
+    /// Lets the WAL go as far as it can. A failure costs disk space and nothing else, so it is only told.
+    async fn truncate_wal(&self, urgency: Urgency) {
+        let now = Instant::now();
+        if urgency == Urgency::Background && !self.truncation.lock().is_due(now) {
+            return;
+        }
+        match self.try_truncate_wal().await {
+            Ok(()) => self.truncation.lock().succeeded(),
+            Err(error) => {
+                self.truncation.lock().failed(now);
+                metrics::counter!("ironbark_wal_truncation_failures_total").increment(1);
+                tracing::warn!(%error, "the WAL could not be truncated; it will be tried again");
+            }
+        }
+    }
+
     /// Lets the WAL go up to the first record that a buffer still needs.
-    pub(crate) async fn truncate_wal(&self) -> Result<()> {
+    async fn try_truncate_wal(&self) -> Result<()> {
         // The order matters: a record that enters a buffer after `applied` was read is not before `floor`.
         let applied = self.intake.applied();
         let needed =

@@ -4,7 +4,7 @@
 //! visible, and the rows of a partition enter its buffer in the order of their ids.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use ironbark_storage::{Day, Epoch, LogBatch, RowId, RowIdRange, Timestamp};
@@ -35,11 +35,26 @@ pub(crate) struct Intake {
     pub(crate) frozen: Notify,
     /// The first LSN that is not yet in the buffers.
     applied: AtomicU64,
+    /// Buffers of all tables, live and frozen.
+    open_partitions: AtomicUsize,
 }
 
 impl Intake {
     pub(crate) fn new(budget: Arc<Budget>, flush_bytes: u64) -> Self {
-        Self { budget, flush_bytes, frozen: Notify::new(), applied: AtomicU64::new(Lsn::FIRST.get()) }
+        let (applied, open_partitions) = (AtomicU64::new(Lsn::FIRST.get()), AtomicUsize::new(0));
+        Self { budget, flush_bytes, frozen: Notify::new(), applied, open_partitions }
+    }
+
+    /// Buffers of all tables, live and frozen.
+    pub(crate) fn open_partitions(&self) -> usize {
+        self.open_partitions.load(Ordering::Acquire)
+    }
+
+    /// Notes that buffers came to their segments and are gone, with the memory that they held.
+    pub(crate) fn release(&self, buffers: usize, bytes: u64) {
+        // Only buffers that `insert` counted go.
+        self.open_partitions.fetch_sub(buffers, Ordering::AcqRel);
+        self.budget.release(bytes);
     }
 
     /// Every record before this one is in the buffers or in segments.
@@ -74,7 +89,7 @@ impl Intake {
         let mut left = memory.keep();
         let all = left;
         let mut state = table.state.lock();
-        let mut froze = false;
+        let (mut froze, before) = (false, state.buffers.open_partitions());
         let last = days.len().saturating_sub(1);
         for (index, (day, ids, rows)) in days.into_iter().enumerate() {
             let share = if index == last { left } else { all.saturating_mul(rows.num_rows() as u64) / total };
@@ -82,6 +97,8 @@ impl Intake {
             let rows = DayRows { day, rows, ids, bytes: share, lsn: place.lsn };
             froze |= state.buffers.insert(rows, self.flush_bytes);
         }
+        let opened = state.buffers.open_partitions().saturating_sub(before);
+        self.open_partitions.fetch_add(opened, Ordering::AcqRel);
         drop(state);
         if froze {
             self.frozen.notify_one();

@@ -14,11 +14,13 @@
 //!   ingest     from the WAL to the buffers
 //!   flush      from the buffers to segments
 //!   recovery   from the WAL to the buffers, at the start
+//!   backoff    pauses after failures
 //! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod admission;
+mod backoff;
 mod buffer;
 mod builder;
 mod codec;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use ironbark_storage::{Ambient, Manifest, ManifestLog, Snapshot, Store, TableRef, Timestamp};
 use parking_lot::Mutex;
 
+use crate::backoff::Backoff;
 use crate::buffer::TableBuffers;
 use crate::{Error, Result};
 
@@ -21,6 +22,8 @@ const STALE_NS: u64 = 300_000_000_000;
 pub(crate) struct TableState {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) buffers: TableBuffers,
+    /// When the background task may flush the table again.
+    pub(crate) backoff: Backoff,
     /// When the manifest was last known to be the newest.
     read_at: Timestamp,
 }
@@ -50,7 +53,8 @@ pub(crate) struct Table {
 impl Table {
     fn new(name: TableRef, ambient: &Ambient, manifest: Arc<Manifest>, log: ManifestLog) -> Self {
         let now = ambient.clock.now();
-        let state = Mutex::new(TableState { manifest, buffers: TableBuffers::default(), read_at: now });
+        let (buffers, backoff) = (TableBuffers::default(), Backoff::default());
+        let state = Mutex::new(TableState { manifest, buffers, backoff, read_at: now });
         let used_at_ns = AtomicI64::new(now.ns());
         Self { name, log, state, commit: tokio::sync::Mutex::new(()), used_at_ns }
     }

@@ -12,6 +12,8 @@ use super::*;
 use crate::EngineBuilder;
 use crate::disk::sim::SimDisk;
 
+mod trouble;
+
 const DAY_NS: i64 = ironbark_storage::DAY_NS;
 
 fn logs() -> TableRef {
@@ -194,7 +196,7 @@ async fn scattered_timestamps_are_refused_beyond_the_limit_and_kept_below_it() {
     assert!(matches!(refused, Error::TooManyDays { days: 5_000, .. }));
     engine.append(&logs(), scattered(30), None).await.unwrap();
     engine.inner.freeze_due();
-    engine.inner.flush_frozen().await.unwrap();
+    engine.inner.flush_frozen(Urgency::Now).await.unwrap();
     assert!(engine.status().open_partitions <= 4);
     assert_eq!(visible(&engine, &store, &logs()).await.len(), 30);
 }
