@@ -102,8 +102,7 @@ impl Ledger {
         };
         let first = match (sent.fate, found.first().copied().flatten()) {
             (Fate::Refused, _) => return Err(format!("{} is visible", what())),
-            (Fate::There { first }, _) => first,
-            (Fate::Unknown, Some(first)) => first,
+            (Fate::There { first }, _) | (Fate::Unknown, Some(first)) => first,
             (Fate::Unknown, None) => return Err(format!("{} is visible without its first row", what())),
         };
         for (place, id) in found.iter().enumerate() {
