@@ -81,6 +81,8 @@ pub(crate) struct World {
     pub(crate) tables: Vec<TableRef>,
     /// Whether the table is there for sure; `logs` always is.
     pub(crate) created: Vec<bool>,
+    /// Whether the run comes to its end: then nothing more goes wrong.
+    is_concluding: bool,
     /// Whether reads of the store fail now and then.
     pub(crate) gets_fail: bool,
     pub(crate) engine: Option<Arc<Engine>>,
@@ -129,6 +131,7 @@ impl World {
             config,
             tables,
             created,
+            is_concluding: false,
             gets_fail: false,
             engine: None,
             process,
@@ -173,7 +176,7 @@ impl World {
         let mut ending = ending;
         for start in 0.. {
             self.end(ending);
-            let calm = start >= BAD_STARTS_MAX;
+            let calm = self.is_concluding || start >= BAD_STARTS_MAX;
             if calm {
                 self.calm().await;
             }
@@ -272,11 +275,8 @@ impl World {
 
     /// The end of a run: without faults everything can be flushed, merged and read again, and no garbage stays.
     pub(crate) async fn conclude(&mut self) -> Result<(), String> {
+        self.is_concluding = true;
         self.restart(Ending::PowerLoss).await?;
-        self.calm().await;
-        if self.process.is_dead() || self.has_ended() {
-            self.restart(Ending::Kill).await?;
-        }
         self.engine().flush().await.map_err(|error| format!("the last flush failed: {error}"))?;
         let status = self.engine().status();
         if (status.buffer_bytes, status.open_partitions) != (0, 0) {
