@@ -7,6 +7,8 @@ use arrow::error::ArrowError;
 use arrow_flight::error::FlightError;
 use tonic::Status;
 
+use super::output::escape;
+
 /// An error of a client command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,7 +33,7 @@ pub enum Failure {
         reason: String,
     },
     /// The server refuses the request.
-    #[error("{}", .0.message())]
+    #[error("{}", escape::but_space(.0.message()))]
     Refused(Box<Status>),
     /// The answer is not what it should be.
     #[error("the server's answer cannot be read: {0}; is it of another version?")]
@@ -81,7 +83,9 @@ pub enum Failure {
         reason: String,
     },
     /// Ctrl-C during a load.
-    #[error("interrupted; the same command with --resume continues where it stopped")]
+    #[error(
+        "interrupted; a load of files continues where it stopped if the same command is given with --resume"
+    )]
     Interrupted,
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]

@@ -11,12 +11,12 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, StructArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::{Args, ValueEnum};
-use ironbark_storage::{Ambient, Timestamp};
+use ironbark_storage::{Ambient, Timestamp, column};
 
 use super::connection::{Client, ConnectionArgs};
 use super::failure::Failure;
@@ -167,16 +167,13 @@ async fn write(
     let schema = answer.schema.clone();
     let batches: Vec<RecordBatch> = futures::TryStreamExt::try_collect(answer.rows).await?;
     let rows = concat_batches(&schema, &batches)?;
-    match format.rows() {
-        Some(format) => {
-            let mut writer = output::row_writer(format, Layout::Rows, &schema, out)?;
-            writer.write(&rows)?;
-            writer.finish()?;
-        }
-        None => {
-            let terminal = out.is_terminal();
-            lines(&rows, format == SearchFormat::Message, terminal, out)?;
-        }
+    if let Some(format) = format.rows() {
+        let mut writer = output::row_writer(format, Layout::Rows, &schema, out)?;
+        writer.write(&rows)?;
+        writer.finish()?;
+    } else {
+        let terminal = out.is_terminal();
+        lines(&rows, format == SearchFormat::Message, terminal, out)?;
     }
     out.flush().map_err(Failure::Output)?;
     let ids = rows.column_by_name("_row_id").and_then(|ids| ids.as_primitive_opt::<Int64Type>().cloned());
@@ -191,33 +188,43 @@ fn lines(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let options = FormatOptions::default().with_null("");
-    let names: &[&str] =
-        if message_only { &["message"] } else { &["timestamp", "level", "source", "message", "tags"] };
-    let mut columns = Vec::new();
-    for name in names {
-        let column =
-            rows.column_by_name(name).ok_or_else(|| Failure::Answer(format!("column {name} is missing")))?;
-        columns.push((*name, ArrayFormatter::try_new(column, &options)?));
-    }
+    let column = |name: &str| {
+        let column = rows.column_by_name(name);
+        column.ok_or_else(|| Failure::Answer(format!("column {name} is missing")))
+    };
+    let cells = |name: &str| Ok::<_, Failure>(ArrayFormatter::try_new(column(name)?, &options)?);
+    let (time, level, source) = (cells("timestamp")?, cells("level")?, cells("source")?);
+    let message = cells("message")?;
+    let tags = column("tags")?.as_map_opt();
     for row in 0..rows.num_rows() {
-        let mut line = String::new();
-        for (name, column) in &columns {
-            let value = column.value(row).try_to_string()?;
-            let shown = match *name {
-                "level" => format!("{value:5}"),
-                "tags" if value == "{}" => String::new(),
-                "message" => value,
-                _ => value.trim().to_owned(),
-            };
-            if !shown.is_empty() || *name == "message" {
-                line.push_str(if line.is_empty() { "" } else { " " });
-                line.push_str(&shown);
-            }
-        }
+        let message = message.value(row).try_to_string()?;
+        let line = if message_only {
+            message
+        } else {
+            let level = format!("{:5}", level.value(row).try_to_string()?);
+            let (time, source) = (time.value(row).try_to_string()?, source.value(row).try_to_string()?);
+            let tags = tags.map(|tags| tag_words(&tags.value(row))).unwrap_or_default();
+            let words = [time, level, source, message, tags];
+            words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        };
         let line = if terminal { escape::but_space(&line).into_owned() } else { line };
         writeln!(out, "{line}").map_err(Failure::Output)?;
     }
     Ok(())
+}
+
+/// `env=prod pod="a b"`, without the original of a level that is shown already.
+fn tag_words(entries: &StructArray) -> String {
+    let texts = |at: usize| entries.columns().get(at).and_then(|column| column.as_string_opt::<i32>());
+    let (Some(keys), Some(values)) = (texts(0), texts(1)) else { return String::new() };
+    let words = keys.iter().zip(values).filter_map(|(key, value)| {
+        let (key, value) = (key?, value.unwrap_or("null"));
+        let bare =
+            !value.is_empty() && !value.contains(|letter: char| letter.is_whitespace() || letter == '"');
+        let value = if bare { value.to_owned() } else { format!("{value:?}") };
+        (key != column::LEVEL).then(|| format!("{key}={value}"))
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -84,12 +84,8 @@ pub(super) async fn run(client: Client, format: Format, out: Out) -> Result<Exit
         let (returned, signal) = reading.await.map_err(|error| Failure::Terminal(error.to_string()))?;
         editor = returned;
         match signal.map_err(|error| Failure::Terminal(error.to_string()))? {
-            Signal::Success(line) => {
-                if !shell.line(&line).await? {
-                    return Ok(ExitCode::SUCCESS);
-                }
-            }
-            Signal::CtrlD => return Ok(ExitCode::SUCCESS),
+            Signal::Success(line) if shell.line(&line).await? => {}
+            Signal::Success(_) | Signal::CtrlD => return Ok(ExitCode::SUCCESS),
             _ => {}
         }
     }

@@ -142,7 +142,7 @@ impl Journal {
 
     /// Gives the report the counts so far.
     pub(super) fn restore(&self, report: &mut FileReport) {
-        report.restore(self.entry.counts);
+        report.restore(self.entry.counts, self.entry.done);
     }
 
     /// Notes that a range is durable.

@@ -17,6 +17,7 @@ mod report;
 mod send;
 mod source;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -92,6 +93,10 @@ fn parse_tag(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) async fn run(args: &IngestArgs, mut out: Out) -> Result<ExitCode, Failure> {
+    if args.files.is_empty() && std::io::stdin().is_terminal() {
+        let reason = "name a file, or send lines to standard input".to_owned();
+        return Err(Failure::Argument { flag: "FILES", given: "(none)".to_owned(), reason });
+    }
     let client = Client::new(&args.connection)?;
     let ambient = Ambient::system();
     let stdin = vec![PathBuf::from(STDIN)];
@@ -117,7 +122,10 @@ pub(super) async fn run(args: &IngestArgs, mut out: Out) -> Result<ExitCode, Fai
     if let Some(rejects) = &mut rejects {
         rejects.finish()?;
     }
-    out.line(report::summary(&reports, args.reject_file.as_deref()).trim_end())?;
+    let summary = report::summary(&reports, failure.is_some(), args.reject_file.as_deref());
+    if !summary.is_empty() {
+        out.line(summary.trim_end())?;
+    }
     match failure {
         Some(failure) => Err(failure),
         None if report::all_refused(&reports) => Ok(ExitCode::FAILURE),

@@ -161,7 +161,7 @@ impl<'a> Cutter<'a> {
         let number = line.number;
         match line.text {
             Err(too_long) => {
-                self.refused.push(Refused { line: number, error: too_long.to_string(), text: None })
+                self.refused.push(Refused { line: number, error: too_long.to_string(), text: None });
             }
             Ok(text) => {
                 self.replaced += text.replaced;

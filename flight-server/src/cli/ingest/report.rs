@@ -22,6 +22,8 @@ pub(super) struct FileReport {
     name: String,
     counts: Counts,
     resumed_after: Option<u64>,
+    /// Nothing was left to be loaded.
+    was_done: bool,
     refused: Vec<(u64, String)>,
 }
 
@@ -56,10 +58,16 @@ impl FileReport {
         self.counts
     }
 
-    /// Begins with what an interrupted load had done.
-    pub(super) fn restore(&mut self, counts: Counts) {
+    /// Begins with what an earlier load had done, perhaps all of it.
+    pub(super) fn restore(&mut self, counts: Counts, was_done: bool) {
         self.counts = counts;
+        self.was_done = was_done;
         self.resumed_after = Some(counts.lines);
+    }
+
+    /// Whether there is nothing to report.
+    fn is_empty(&self) -> bool {
+        self.counts == Counts::default() && self.resumed_after.is_none()
     }
 
     /// Adds a range and the server's answer to it.
@@ -86,7 +94,9 @@ impl FileReport {
             "{}: {lines} lines, {sent} rows sent, {accepted} accepted, {rejected} refused",
             self.name
         )?;
-        if let Some(after) = self.resumed_after {
+        if self.was_done {
+            writeln!(text, "  was loaded before; leave --resume out to load it again")?;
+        } else if let Some(after) = self.resumed_after {
             writeln!(text, "  resumed after line {}", HumanCount(after))?;
         }
         if replaced > 0 {
@@ -115,10 +125,10 @@ fn all_refused_lines(range: &Range, answer: Option<&Answer>) -> Vec<Refused> {
     refused
 }
 
-/// The report of a load.
-pub(super) fn summary(reports: &[FileReport], reject_file: Option<&Path>) -> String {
+/// The report of a load. A file whose load failed before anything was read is left to the error.
+pub(super) fn summary(reports: &[FileReport], failed: bool, reject_file: Option<&Path>) -> String {
     let mut text = String::new();
-    for report in reports {
+    for report in reports.iter().filter(|report| !(failed && report.is_empty())) {
         // Writing to a string cannot fail.
         let _ = report.describe(&mut text);
     }

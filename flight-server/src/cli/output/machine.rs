@@ -11,25 +11,36 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::RowWriter;
+use super::{RowWriter, escape};
 
 /// Writes rows as JSON, NDJSON or CSV.
 pub(super) struct TextRows<W> {
     out: W,
     writer: json::Writer,
     buffer: Vec<u8>,
+    terminal: bool,
 }
 
 impl<W: Write> TextRows<W> {
-    pub(super) fn new(out: W, schema: &SchemaRef, format: json::Format) -> Result<Self, ArrowError> {
+    /// `terminal` shows control characters, which changes what a program would read.
+    pub(super) fn new(
+        out: W,
+        schema: &SchemaRef,
+        format: json::Format,
+        terminal: bool,
+    ) -> Result<Self, ArrowError> {
         let writer = json::Writer::new(format, schema.clone());
         let mut buffer = Vec::new();
         writer.begin(&mut buffer).map_err(external)?;
-        Ok(Self { out, writer, buffer })
+        Ok(Self { out, writer, buffer, terminal })
     }
 
     fn hand_over(&mut self) -> Result<(), ArrowError> {
-        self.out.write_all(&self.buffer)?;
+        if self.terminal {
+            self.out.write_all(escape::but_space(&String::from_utf8_lossy(&self.buffer)).as_bytes())?;
+        } else {
+            self.out.write_all(&self.buffer)?;
+        }
         self.buffer.clear();
         Ok(())
     }

@@ -142,9 +142,9 @@ pub(super) fn row_writer<'a>(
     }
     Ok(match format {
         Format::Table => Box::new(table::TableRows::new(out, schema, layout, terminal)),
-        Format::Json => Box::new(machine::TextRows::new(out, schema, json::Format::Json)?),
-        Format::Ndjson => Box::new(machine::TextRows::new(out, schema, json::Format::NdJson)?),
-        Format::Csv => Box::new(machine::TextRows::new(out, schema, json::Format::Csv)?),
+        Format::Json => Box::new(machine::TextRows::new(out, schema, json::Format::Json, terminal)?),
+        Format::Ndjson => Box::new(machine::TextRows::new(out, schema, json::Format::NdJson, terminal)?),
+        Format::Csv => Box::new(machine::TextRows::new(out, schema, json::Format::Csv, terminal)?),
         Format::Arrow => Box::new(machine::ArrowRows::new(out, schema)?),
         Format::Parquet => Box::new(machine::ParquetRows::new(out, schema)?),
     })

@@ -45,19 +45,20 @@ fn records_are_lines_and_safe_for_a_terminal() {
     let mut builder = LogBatchBuilder::new(Timestamp::from_ns(0), TimeWindow::default());
     let mut tags = TagSet::new();
     tags.push("env", Some("prod"), TagKind::String);
+    tags.push("pod", Some("a b"), TagKind::String);
     let row =
-        RowRef { level: Some("INFO"), source: Some("web"), message: "red \u{1b}[31m", ..RowRef::default() };
+        RowRef { level: Some("info"), source: Some("web"), message: "red \u{1b}[31m", ..RowRef::default() };
     builder.push(row, &mut tags).unwrap();
-    builder.push(RowRef { message: " plain ", ..RowRef::default() }, &mut tags).unwrap();
+    builder.push(RowRef { message: " plain", ..RowRef::default() }, &mut tags).unwrap();
     let rows = builder.finish().unwrap().rows().clone();
     let shown = |message_only, terminal| {
         let mut out = Vec::new();
         lines(&rows, message_only, terminal, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    assert_eq!(shown(true, false), "red \u{1b}[31m\n plain \n");
-    insta::assert_snapshot!(shown(false, true), @r"
-    1970-01-01T00:00:00Z INFO  web red \u{1b}[31m {env: prod}
-    1970-01-01T00:00:00Z        plain 
-    ");
+    assert_eq!(shown(true, false), "red \u{1b}[31m\n plain\n");
+    insta::assert_snapshot!(shown(false, true), @r#"
+    1970-01-01T00:00:00Z INFO  web red \u{1b}[31m env=prod pod="a b"
+    1970-01-01T00:00:00Z        plain
+    "#);
 }

@@ -104,7 +104,7 @@ fn the_first_line_tells_the_format() {
 
 #[test]
 fn a_load_that_goes_on_cuts_where_the_first_one_did() {
-    let lines: String = (0..120_000).map(|n| format!("line {n}\n")).collect();
+    let lines = (0..120_000).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
     let all = read_all(plan(LineFormat::Text), lines.as_bytes());
     assert_eq!(all.iter().map(|range| range.number).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(all[1].row_lines.first(), Some(&50_001));

@@ -18,7 +18,7 @@ fn both_sides_refusals_are_reported_with_their_lines() {
     let mut report = FileReport::new(Path::new("/logs/a.log"));
     report.add(&range(), Some(&answer()));
     assert_eq!(report.counts(), Counts { lines: 4, sent: 3, accepted: 2, refused: 2, replaced: 1 });
-    insta::assert_snapshot!(summary(&[report], Some(Path::new("bad.ndjson"))), @r"
+    insta::assert_snapshot!(summary(&[report], false, Some(Path::new("bad.ndjson"))), @r"
     /logs/a.log: 4 lines, 3 rows sent, 2 accepted, 2 refused
       1 runs of bytes that are not UTF-8 became U+FFFD
       line 2: not JSON
@@ -30,12 +30,15 @@ fn both_sides_refusals_are_reported_with_their_lines() {
 #[test]
 fn several_files_are_summed_up() {
     let mut first = FileReport::new(Path::new("-"));
-    first.restore(Counts { lines: 1_000_000, sent: 1_000_000, accepted: 1_000_000, refused: 0, replaced: 0 });
+    first.restore(
+        Counts { lines: 1_000_000, sent: 1_000_000, accepted: 1_000_000, refused: 0, replaced: 0 },
+        false,
+    );
     let mut second = FileReport::new(Path::new("b"));
-    second.restore(Counts { lines: 20, sent: 0, accepted: 0, refused: 20, replaced: 0 });
+    second.restore(Counts { lines: 20, sent: 0, accepted: 0, refused: 20, replaced: 0 }, false);
     assert!(all_refused(&[second.clone()]));
     assert!(!all_refused(&[first.clone(), second.clone()]));
-    insta::assert_snapshot!(summary(&[first, second], None), @r"
+    insta::assert_snapshot!(summary(&[first, second], false, None), @r"
     standard input: 1,000,000 lines, 1,000,000 rows sent, 1,000,000 accepted, 0 refused
       resumed after line 1,000,000
     b: 20 lines, 0 rows sent, 0 accepted, 20 refused

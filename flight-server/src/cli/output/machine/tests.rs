@@ -45,15 +45,16 @@ fn text(rows: &RecordBatch, make: impl FnOnce(&mut Vec<u8>) -> Box<dyn RowWriter
 #[test]
 fn json_keeps_row_ids_exact() {
     let rows = rows();
-    insta::assert_snapshot!(text(&rows, |out| Box::new(TextRows::new(out, &rows.schema(), json::Format::NdJson).unwrap())), @r#"
+    insta::assert_snapshot!(text(&rows, |out| Box::new(TextRows::new(out, &rows.schema(), json::Format::NdJson, false).unwrap())), @r#"
     {"timestamp":"1970-01-01T00:00:00.000001500Z","source":null,"message":"a,\"b\"\nc","tags":{"env":"prod \"1\""},"_row_id":"9007199254740993"}
     {"timestamp":"1970-01-01T00:00:00.000001500Z","source":null,"message":"","tags":{},"_row_id":"2"}
     "#);
-    let array = text(&rows, |out| Box::new(TextRows::new(out, &rows.schema(), json::Format::Json).unwrap()));
+    let array =
+        text(&rows, |out| Box::new(TextRows::new(out, &rows.schema(), json::Format::Json, false).unwrap()));
     let parsed: serde_json::Value = serde_json::from_str(&array).unwrap();
     assert_eq!(parsed.as_array().unwrap().len(), 2);
     let empty = text(&rows.slice(0, 0), |out| {
-        Box::new(TextRows::new(out, &rows.schema(), json::Format::Json).unwrap())
+        Box::new(TextRows::new(out, &rows.schema(), json::Format::Json, false).unwrap())
     });
     assert_eq!(empty, "[]\n");
 }
@@ -61,14 +62,15 @@ fn json_keeps_row_ids_exact() {
 #[test]
 fn csv_has_a_header_and_nested_values_as_json() {
     let rows = rows();
-    insta::assert_snapshot!(text(&rows, |out| Box::new(TextRows::new(out, &rows.schema(), json::Format::Csv).unwrap())), @r#"
+    insta::assert_snapshot!(text(&rows, |out| Box::new(TextRows::new(out, &rows.schema(), json::Format::Csv, false).unwrap())), @r#"
     timestamp,source,message,tags,_row_id
     1970-01-01T00:00:00.000001500Z,,"a,""b""
     c","{""env"":""prod \""1\""""}",9007199254740993
     1970-01-01T00:00:00.000001500Z,,,{},2
     "#);
     let empty = rows.slice(0, 0);
-    let header = text(&empty, |out| Box::new(TextRows::new(out, &rows.schema(), json::Format::Csv).unwrap()));
+    let header =
+        text(&empty, |out| Box::new(TextRows::new(out, &rows.schema(), json::Format::Csv, false).unwrap()));
     assert_eq!(header, "timestamp,source,message,tags,_row_id\n");
 }
 
@@ -87,4 +89,17 @@ fn arrow_and_parquet_read_back() {
     let times = read.column(0).as_any().downcast_ref::<TimestampNanosecondArray>().unwrap();
     assert_eq!(times.value(0), 1_500);
     assert_eq!(times.data_type(), &LogSchema::time_type());
+}
+
+#[test]
+fn a_terminal_gets_no_control_characters() {
+    let mut builder = LogBatchBuilder::new(Timestamp::from_ns(0), TimeWindow::default());
+    let row = RowRef { message: "\u{1b}[2J \u{9b}2J \u{7f}", ..RowRef::default() };
+    builder.push(row, &mut TagSet::new()).unwrap();
+    let rows = builder.finish().unwrap().rows().project(&[3]).unwrap();
+    for format in [json::Format::Csv, json::Format::Json, json::Format::NdJson] {
+        let shown = text(&rows, |out| Box::new(TextRows::new(out, &rows.schema(), format, true).unwrap()));
+        assert!(shown.chars().all(|character| character == '\n' || !character.is_control()), "{shown:?}");
+        assert!(shown.contains("2J"), "{shown:?}");
+    }
 }
