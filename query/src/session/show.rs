@@ -43,7 +43,6 @@ pub(super) async fn segment_tables(session: &Session, name: Option<&ObjectName>)
 pub(super) fn segments_schema() -> SchemaRef {
     let field = |name: &str, data_type| Field::new(name, data_type, false);
     Arc::new(Schema::new(vec![
-        field("table_name", DataType::Utf8),
         field("url", DataType::Utf8),
         field("day", DataType::Date32),
         field("compaction_level", DataType::Int32),
@@ -52,6 +51,7 @@ pub(super) fn segments_schema() -> SchemaRef {
         field("time_min", LogSchema::time_type()),
         field("time_max", LogSchema::time_type()),
         field("segment_id", DataType::Utf8),
+        field("table_name", DataType::Utf8),
     ]))
 }
 
@@ -78,7 +78,6 @@ pub(super) async fn segments(session: &Session, tables: &[TableRef]) -> Result<R
         Arc::new(TimestampNanosecondArray::from_iter_values(values).with_timezone("UTC"))
     };
     let columns: Vec<ArrayRef> = vec![
-        text_column(found.iter().map(|(table, _)| table.table.to_string())),
         text_column(found.iter().map(url)),
         Arc::new(Date32Array::from_iter_values(found.iter().map(|(_, meta)| meta.day.days()))),
         Arc::new(Int32Array::from_iter_values(found.iter().map(|(_, m)| i32::from(m.compaction_level)))),
@@ -87,6 +86,7 @@ pub(super) async fn segments(session: &Session, tables: &[TableRef]) -> Result<R
         times(&|meta| meta.time.min.ns()),
         times(&|meta| meta.time.max.ns()),
         text_column(found.iter().map(|(_, meta)| meta.id.to_string())),
+        text_column(found.iter().map(|(table, _)| table.table.to_string())),
     ];
     RecordBatch::try_new(segments_schema(), columns)
         .map_err(|error| Error::Internal { reason: error.to_string() })
