@@ -37,7 +37,7 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
 
 /// Prints a size with the largest unit that divides it.
 pub(super) fn show_bytes(bytes: u64) -> String {
-    let unit = SIZE_UNITS.iter().find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+    let unit = SIZE_UNITS.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     let (name, factor) = unit.copied().unwrap_or(("B", 1));
     format!("{}{name}", bytes / factor)
 }

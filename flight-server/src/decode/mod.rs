@@ -26,5 +26,5 @@ pub struct Rejected {
 pub(crate) fn window(limits: &Limits, arrival: Timestamp) -> TimeWindow {
     let ns = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
     let earliest = limits.past.map_or(Timestamp::from_ns(0), |past| arrival.plus_ns(-ns(past)));
-    TimeWindow { earliest, future_ns_max: ns(limits.future).max(0).min(i64::MAX - DAY_NS) }
+    TimeWindow { earliest, future_ns_max: ns(limits.future).clamp(0, i64::MAX - DAY_NS) }
 }

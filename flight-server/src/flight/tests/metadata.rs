@@ -53,7 +53,7 @@ async fn catalogs_schemas_and_tables_are_listed() {
     assert!(
         tables
             .iter()
-            .all(|batch| !pretty_format_batches(&[batch.clone()]).unwrap().to_string().contains("logs"))
+            .all(|batch| !pretty_format_batches(std::slice::from_ref(batch)).unwrap().to_string().contains("logs"))
     );
     let info = client.0.get_table_types().await;
     insta::assert_snapshot!(shown(&mut client, info).await, @"
