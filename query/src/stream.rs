@@ -56,15 +56,16 @@ impl QueryStream {
         let (sender, batches) = mpsc::channel(QUEUE_BATCHES_MAX);
         let wire = SchemaRef::clone(&schema);
         let task = SpawnedTask::spawn(async move {
-            while let Some(batch) = source.next().await {
-                let batch = batch.map_err(Error::from).and_then(|batch| boundary::to_wire(&batch, &wire));
-                let failed = batch.is_err();
-                if sender.send(batch.map(Some)).await.is_err() || failed {
+            // A receiver that stands still must not hold the query's memory and snapshots longer than this. It
+            // sees the queue end without its last word, and knows the time.
+            while let Ok(batch) = tokio::time::timeout_at(deadline, source.next()).await {
+                let batch = batch.map(|batch| boundary::to_wire(&batch?, &wire)).transpose();
+                let last = !matches!(batch, Ok(Some(_)));
+                let sent = tokio::time::timeout_at(deadline, sender.send(batch)).await;
+                if last || !matches!(sent, Ok(Ok(()))) {
                     return;
                 }
             }
-            // Nobody is left to be told if this fails.
-            let _ = sender.send(Ok(None)).await;
         });
         let deadline = Box::pin(tokio::time::sleep_until(deadline));
         Self { schema, batches, deadline, limits, rows: 0, done: false, interrupt, _task: task }
@@ -73,6 +74,11 @@ impl QueryStream {
     /// The columns: no view, dictionary or large types.
     pub fn schema(&self) -> SchemaRef {
         SchemaRef::clone(&self.schema)
+    }
+
+    fn out_of_time(&self) -> Error {
+        let ms = u64::try_from(self.limits.timeout.as_millis()).unwrap_or(u64::MAX);
+        Error::Limit(Limit::TimeMs(ms))
     }
 
     fn check(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -104,11 +110,11 @@ impl Stream for QueryStream {
             },
             Poll::Ready(Some(Ok(None))) => None,
             Poll::Ready(Some(Err(error))) => Some(Err(error)),
+            Poll::Ready(None) if Instant::now() >= self.deadline.deadline() => Some(Err(self.out_of_time())),
             Poll::Ready(None) => Some(Err(Error::Internal { reason: "the query's task died".to_owned() })),
             Poll::Pending => {
                 std::task::ready!(self.deadline.as_mut().poll(cx));
-                let ms = u64::try_from(self.limits.timeout.as_millis()).unwrap_or(u64::MAX);
-                Some(Err(Error::Limit(Limit::TimeMs(ms))))
+                Some(Err(self.out_of_time()))
             }
         };
         self.done = true;

@@ -8,6 +8,7 @@ mod catalog;
 mod cursor;
 mod ddl;
 mod depth;
+mod expand;
 mod metadata;
 mod page;
 mod parameters;

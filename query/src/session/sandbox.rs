@@ -11,14 +11,15 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{
-    CreateTable, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, Visit, Visitor,
+    CreateTable, Ident, ObjectName, Query, SetExpr, ShowStatementFilter, Statement as SqlStatement, Visit,
+    Visitor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use super::depth;
+use super::{depth, expand};
 use crate::config::SQL_BYTES_MAX;
 use crate::error::{Error, Limit, Result};
 
@@ -169,6 +170,7 @@ fn first_word(text: &str) -> &str {
 
 fn check(statement: &mut SqlStatement) -> Result<()> {
     depth::bound(statement)?;
+    expand::check(statement)?;
     match statement.visit(&mut Check) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -193,12 +195,28 @@ impl Visitor for Check {
 
     fn pre_visit_statement(&mut self, statement: &SqlStatement) -> ControlFlow<Error> {
         match statement {
+            SqlStatement::ShowFunctions { filter: Some(filter) } if !is_plain(filter) => {
+                ControlFlow::Break(Error::Refused {
+                    statement: "SHOW FUNCTIONS with this filter".to_owned(),
+                    allowed: "write LIKE and a pattern of letters, digits, _ and % only",
+                })
+            }
             SqlStatement::Query(_)
             | SqlStatement::ShowColumns { .. }
             | SqlStatement::ShowFunctions { .. }
             | SqlStatement::ExplainTable { .. } => ControlFlow::Continue(()),
             other => broken(&name(other)),
         }
+    }
+}
+
+/// Whether the planner may put the filter into the text of a query, which it does without escaping it.
+fn is_plain(filter: &ShowStatementFilter) -> bool {
+    match filter {
+        ShowStatementFilter::Like(pattern) => {
+            pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'%'))
+        }
+        _ => false,
     }
 }
 

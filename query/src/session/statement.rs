@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::ParamValues;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
@@ -53,6 +54,21 @@ enum Body {
 
 impl Statement {
     pub(crate) async fn prepare(session: Session, sql: &str) -> Result<Self> {
+        let deadline = Instant::now() + session.limits.timeout;
+        let sql = sql.to_owned();
+        let planned = {
+            let session = session.clone();
+            // In a task of its own: planning computes without a pause, in which no time limit is seen.
+            SpawnedTask::spawn(async move { Self::plan(session, &sql).await })
+        };
+        match tokio::time::timeout_at(deadline, planned.join()).await {
+            Ok(Ok(planned)) => planned,
+            Ok(Err(died)) => Err(Error::Internal { reason: format!("the planning died: {died}") }),
+            Err(_) => Err(session.out_of_time()),
+        }
+    }
+
+    async fn plan(session: Session, sql: &str) -> Result<Self> {
         let (body, schema, parameters) = match sandbox::parse(sql)? {
             Allowed::Read(statement) => read(&session, statement).await?,
             Allowed::ShowTables => read(&session, show::tables(&session)?).await?,

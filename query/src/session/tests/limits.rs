@@ -125,3 +125,34 @@ async fn a_join_in_the_middle_of_its_work_neither_blocks_nor_outlives_its_query(
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_stands_still_ends_the_query_at_its_time_limit() {
+    let fixture = few();
+    let mut stream = fixture.session().sql("SELECT value FROM range(0, 1000000)").await.unwrap();
+    assert!(stream.next().await.unwrap().is_ok());
+    tokio::time::advance(fixture.session().limits().timeout).await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    while tasks() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.engine.memory_reserved_bytes(), 0);
+    assert!(error(stream).await.starts_with("Deadline: "));
+}
+
+#[tokio::test]
+async fn with_queries_are_multiplied_out_before_they_are_planned() {
+    use std::fmt::Write;
+    let doubled = |times: usize| {
+        let mut sql = "WITH a0 AS (SELECT 1)".to_owned();
+        for n in 1..=times {
+            let _ = write!(sql, ", a{n} AS (SELECT * FROM a{0} UNION ALL SELECT * FROM A{0})", n - 1);
+        }
+        sql + &format!(" SELECT count(*) FROM a{times}")
+    };
+    let fixture = few();
+    insta::assert_snapshot!(fixture.error(&doubled(40)).await, @"Request: the statement has more than 2000 tables and queries, each WITH query counted wherever it is named; split it or write it shorter");
+    assert!(fixture.query(&doubled(4)).await.is_ok());
+    let within = "SELECT (WITH a AS (SELECT 1), b AS (SELECT * FROM a, a x) SELECT count(*) FROM b, b y)";
+    assert!(fixture.query(within).await.is_ok());
+}

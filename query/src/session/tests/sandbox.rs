@@ -202,3 +202,13 @@ async fn long_chains_of_conditions_pass() {
     let sum = vec!["_row_id"; 100].join(" + ");
     assert!(fixture.query(&format!("SELECT {sum} FROM logs WHERE {sum} > 1")).await.is_ok());
 }
+
+#[tokio::test]
+async fn functions_are_filtered_by_a_plain_pattern_only() {
+    let fixture = few();
+    assert!(fixture.query("SHOW FUNCTIONS LIKE 'array_%'").await.is_ok());
+    for filter in ["LIKE 'a''; SELECT 1; --'", "LIKE 'x'') OR (''a'' = ''a'", "ILIKE 'a'", "WHERE true"] {
+        let error = fixture.error(&format!("SHOW FUNCTIONS {filter}")).await;
+        assert!(error.starts_with("Refused: SHOW FUNCTIONS with this filter is not allowed"), "{error}");
+    }
+}
