@@ -16,6 +16,7 @@ use datafusion::prelude::SessionConfig;
 use ironbark_storage::Ambient;
 use object_store::memory::InMemory;
 
+use super::amplify;
 use crate::config::QueryConfig;
 use crate::error::{Error, Result};
 use crate::search;
@@ -55,7 +56,7 @@ pub(crate) fn runtime(config: &QueryConfig) -> Result<Arc<RuntimeEnv>> {
 pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>, ambient: &Ambient) -> SessionState {
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(TagPlanner)];
     planners.extend(SessionStateDefaults::default_expr_planners());
-    let mut scalars = SessionStateDefaults::default_scalar_functions();
+    let mut scalars = amplify::limited(SessionStateDefaults::default_scalar_functions());
     scalars.push(tags::function());
     let tables = SessionStateDefaults::default_table_functions();
     let tables = tables.into_iter().filter(|function| TABLE_FUNCTIONS.contains(&function.name()));

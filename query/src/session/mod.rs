@@ -3,6 +3,7 @@
 //! Sessions are cheap and hold no state of their own; every statement is planned against the tenant's tables as they
 //! are, and takes its snapshots when it runs.
 
+mod amplify;
 pub(crate) mod base;
 mod catalog;
 mod cursor;

@@ -156,3 +156,25 @@ async fn with_queries_are_multiplied_out_before_they_are_planned() {
     let within = "SELECT (WITH a AS (SELECT 1), b AS (SELECT * FROM a, a x) SELECT count(*) FROM b, b y)";
     assert!(fixture.query(within).await.is_ok());
 }
+
+#[tokio::test]
+async fn functions_do_not_make_much_text_of_little() {
+    let fixture = few();
+    for sql in
+        ["SELECT repeat('x', 2147483647)", "SELECT lpad('x', 2147483647)", "SELECT rpad('x', 300000, 'y')"]
+    {
+        let error = fixture.error(sql).await;
+        assert!(error.contains("would make a value longer by more than"), "{sql}: {error}");
+    }
+    let replaced = "SELECT replace(repeat('x', 100000), 'x', repeat('y', 1000))";
+    assert!(fixture.error(replaced).await.contains("would make a value longer"));
+    for sql in ["SELECT range(0, 3000000000)", "SELECT array_repeat(1, 3000000000)"] {
+        assert!(fixture.session().prepare(sql).await.is_err(), "{sql}");
+    }
+    assert!(
+        fixture
+            .query("SELECT repeat('x', 1000), lpad(message, 20), replace(message, 'e', 'ee') FROM logs")
+            .await
+            .is_ok()
+    );
+}
