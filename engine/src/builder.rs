@@ -128,6 +128,7 @@ impl EngineBuilder {
             epochs: Mutex::new(epochs),
             recovered,
             truncation: Mutex::default(),
+            truncating: Arc::default(),
             pace: match upkeep {
                 Upkeep::Background => FlushPace::default(),
                 Upkeep::ByHand => FlushPace::one_by_one(),

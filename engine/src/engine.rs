@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
 use crate::config::EngineConfig;
+use crate::error::StopReason;
 use crate::flush::{FlushPace, FlushReport, Urgency};
 use crate::home::DirLock;
 use crate::ingest::{Intake, Pending};
@@ -86,6 +87,8 @@ pub(crate) struct Inner {
     pub(crate) recovered: RecoveryReport,
     /// When the background task may truncate the WAL again.
     pub(crate) truncation: Mutex<Backoff>,
+    /// Held while the WAL is truncated and its keys are saved.
+    pub(crate) truncating: Arc<Mutex<()>>,
     pub(crate) pace: FlushPace,
     pub(crate) _lock: Option<DirLock>,
 }
@@ -132,6 +135,9 @@ impl Engine {
     /// Refused before anything is stored: unknown table, memory or disk full, key used with another body.
     pub async fn append(&self, table: &TableRef, batch: LogBatch, once: Option<Once>) -> Result<Appended> {
         let inner = &self.inner;
+        if let Some(reason) = inner.intake.stopped() {
+            return Err(Error::Stopped(reason));
+        }
         let table = inner.tables.get(table).await?;
         let claimed = match once {
             None => None,
@@ -152,6 +158,9 @@ impl Engine {
         let new = NewRecord { kind: record::KIND_ROWS, rows, payload };
         let claimed = claimed.map(|(claimed, _)| claimed);
         let committed = inner.wal.append(new, Pending { table, batch, memory, claimed })?.await?;
+        if let Some(reason @ StopReason::Unbuffered) = inner.intake.stopped() {
+            return Err(Error::Stopped(reason));
+        }
         metrics::counter!("ironbark_appended_rows_total").increment(u64::from(rows));
         let first_row = if rows == 0 { None } else { Some(RowId::new(inner.epoch, committed.first_seq)?) };
         Ok(Appended::Fresh { rows: u64::from(rows), first_row })
@@ -198,7 +207,7 @@ impl Engine {
             buffer_bytes_max: inner.intake.budget.limit(),
             open_partitions: inner.intake.open_partitions(),
             wal_bytes: inner.wal.bytes_on_disk(),
-            stopped: inner.wal.stopped().map(|error| error.to_string()),
+            stopped: inner.stopped().map(|error| error.to_string()),
         }
     }
 
@@ -225,6 +234,11 @@ impl Engine {
 }
 
 impl Inner {
+    /// Why appends are refused until the process is restarted, if they are.
+    fn stopped(&self) -> Option<Error> {
+        self.intake.stopped().map(Error::Stopped).or_else(|| self.wal.stopped())
+    }
+
     /// Refuses a batch that would open too many partitions, and any batch while too many are open.
     fn check_days(&self, batch: &LogBatch) -> Result<()> {
         let days = batch.days();

@@ -16,6 +16,19 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Result of the write path.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Why the write path takes no more rows. Reads go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StopReason {
+    /// A newer process took this data directory's identity.
+    #[error("another server with a copy of this data directory has taken over; stop one of the two")]
+    Fenced,
+    /// Rows that are durable could not be put into memory: a bug. A restart replays them.
+    #[error(
+        "durable rows could not be buffered; restart the server, which replays them, and report this as a bug"
+    )]
+    Unbuffered,
+}
+
 /// Everything that can go wrong on the write path.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -278,6 +291,9 @@ pub enum Error {
         /// What it must be, with an example.
         reason: &'static str,
     },
+    /// The write path takes no more rows until the process is restarted.
+    #[error("the write path has stopped: {0}")]
+    Stopped(StopReason),
     /// A background task ended by a panic: a bug.
     #[error("the {task} task ended unexpectedly; see the log, and report this as a bug")]
     TaskFailed {
@@ -316,6 +332,7 @@ impl Error {
             | Self::WalClosed
             | Self::Io { .. }
             | Self::Locked { .. }
+            | Self::Stopped(_)
             | Self::TaskFailed { .. } => ErrorKind::Fatal,
             Self::Storage(error) => error.kind(),
         }

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use crate::Result;
 use crate::buffer::FrozenBuffer;
 use crate::engine::Inner;
+use crate::error::StopReason;
 use crate::once::DoneKey;
 use crate::table::Table;
 use crate::wal::Lsn;
@@ -228,7 +229,15 @@ impl Inner {
             Err(ironbark_storage::Error::Conflict { conflict: Conflict::RowsCommitted { .. }, .. }) => {
                 (table.log.refresh(&base).await?, false)
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                if matches!(
+                    error,
+                    ironbark_storage::Error::Conflict { conflict: Conflict::Fenced { .. }, .. }
+                ) {
+                    self.intake.stop(StopReason::Fenced);
+                }
+                return Err(error.into());
+            }
         };
         let mut state = table.state.lock();
         let before = state.buffers.open_partitions();
@@ -280,7 +289,11 @@ impl Inner {
         }
         let (wal, keys, once) = (Arc::clone(&self.wal), Arc::clone(&self.key_files), Arc::clone(&self.once));
         let before = once.forgotten_before(self.ambient.clock.now());
+        let alone = Arc::clone(&self.truncating);
         let work = move || -> Result<()> {
+            // Two at once would write the same key file; a cancelled caller leaves its work running, so the lock is
+            // taken where the work is.
+            let _alone = alone.lock();
             if wal.would_free(floor) {
                 let unsaved: Vec<DoneKey> = once.unsaved_before(floor);
                 keys.save(&unsaved)?;

@@ -3,8 +3,8 @@
 //! It runs on the WAL's thread, in the order of the log, before the append is acknowledged: so an acknowledged row is
 //! visible, and the rows of a partition enter its buffer in the order of their ids.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use ironbark_storage::{Day, Epoch, LogBatch, RowId, RowIdRange, Timestamp};
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::Result;
 use crate::admission::{Budget, Reservation};
 use crate::buffer::DayRows;
+use crate::error::StopReason;
 use crate::once::Claimed;
 use crate::table::Table;
 use crate::wal::{CommitSink, CommittedRecord, Lsn};
@@ -35,6 +36,8 @@ pub(crate) struct Intake {
     pub(crate) frozen: Notify,
     /// The first LSN that is not yet in the buffers.
     applied: AtomicU64,
+    /// Why no more rows are taken.
+    stopped: OnceLock<StopReason>,
     /// Buffers of all tables, live and frozen.
     open_partitions: AtomicUsize,
 }
@@ -42,7 +45,14 @@ pub(crate) struct Intake {
 impl Intake {
     pub(crate) fn new(budget: Arc<Budget>, flush_bytes: u64) -> Self {
         let (applied, open_partitions) = (AtomicU64::new(Lsn::FIRST.get()), AtomicUsize::new(0));
-        Self { budget, flush_bytes, frozen: Notify::new(), applied, open_partitions }
+        Self {
+            budget,
+            flush_bytes,
+            frozen: Notify::new(),
+            applied,
+            stopped: OnceLock::new(),
+            open_partitions,
+        }
     }
 
     /// Buffers of all tables, live and frozen.
@@ -60,6 +70,16 @@ impl Intake {
     /// Every record before this one is in the buffers or in segments.
     pub(crate) fn applied(&self) -> Lsn {
         Lsn::new(self.applied.load(Ordering::Acquire))
+    }
+
+    /// Takes no more rows, for this reason (or the one before it).
+    pub(crate) fn stop(&self, reason: StopReason) {
+        let _ = self.stopped.set(reason);
+    }
+
+    /// Why no more rows are taken, if that is so.
+    pub(crate) fn stopped(&self) -> Option<StopReason> {
+        self.stopped.get().copied()
     }
 
     pub(crate) fn set_applied(&self, next: Lsn) {
@@ -137,13 +157,16 @@ impl CommitSink<Pending> for BufferSink {
             let arrival: Timestamp = batch.arrival();
             let place = Place { epoch: self.epoch, lsn: record.lsn, first_seq: record.first_seq };
             if let Err(error) = self.intake.insert(&table, batch, place, memory, |_, _| false) {
-                // The batch was validated and the rows are durable: a restart replays them.
+                // The rows are durable, and a restart replays them: so the log must keep this record.
                 tracing::error!(table = %table.name, lsn = %record.lsn, %error, "a durable batch could not be buffered");
+                self.intake.stop(StopReason::Unbuffered);
             }
             if let Some(claimed) = claimed {
                 claimed.done(record.lsn, arrival);
             }
-            self.intake.set_applied(record.lsn.next());
+            if self.intake.stopped() != Some(StopReason::Unbuffered) {
+                self.intake.set_applied(record.lsn.next());
+            }
         }
     }
 }

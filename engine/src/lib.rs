@@ -40,7 +40,7 @@ pub mod wal;
 pub use builder::EngineBuilder;
 pub use config::EngineConfig;
 pub use engine::{Appended, Engine, EngineStatus};
-pub use error::{Error, Result};
+pub use error::{Error, Result, StopReason};
 pub use flush::FlushReport;
 pub use home::DirLock;
 pub use ironbark_storage::ErrorKind;

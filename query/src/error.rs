@@ -66,7 +66,7 @@ impl fmt::Display for Limit {
             Self::TimeMs(ms) => write!(
                 f,
                 "the query ran longer than its time limit of {:?}; narrow it (a shorter time range, fewer columns) \
-                 or raise query.timeout_ms",
+                 or raise query.timeout",
                 Duration::from_millis(*ms)
             ),
             Self::Rows(rows) => write!(
@@ -138,7 +138,7 @@ pub enum Error {
     #[error("{0}")]
     Limit(Limit),
     /// The memory or the disk space of all queries together was used up.
-    #[error("the query ran out of memory: {reason}; narrow it or raise query.memory_bytes")]
+    #[error("the query ran out of memory: {reason}; narrow it or raise query.memory")]
     Memory {
         /// Which operator wanted how much.
         reason: String,

@@ -321,7 +321,8 @@ mod tests {
         let batch = infos().unwrap().record_batch(Vec::<u32>::new()).unwrap();
         let codes: Vec<u32> = batch.column(0).as_primitive::<UInt32Type>().values().to_vec();
         // The enum has no list of its values: every number that is one of its codes must be there.
-        let known: Vec<u32> = (0..1_000u32).filter(|code| SqlInfo::try_from(code.cast_signed()).is_ok()).collect();
+        let known: Vec<u32> =
+            (0..1_000u32).filter(|code| SqlInfo::try_from(code.cast_signed()).is_ok()).collect();
         assert_eq!(codes, known);
     }
 }

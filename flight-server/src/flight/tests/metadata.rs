@@ -50,11 +50,9 @@ async fn catalogs_schemas_and_tables_are_listed() {
     let views = CommandGetTables { table_types: vec!["VIEW".to_owned()], ..CommandGetTables::default() };
     let info = client.0.get_tables(views).await.unwrap();
     let tables = client.fetch(info).await.unwrap();
-    assert!(
-        tables
-            .iter()
-            .all(|batch| !pretty_format_batches(std::slice::from_ref(batch)).unwrap().to_string().contains("logs"))
-    );
+    assert!(tables.iter().all(|batch| {
+        !pretty_format_batches(std::slice::from_ref(batch)).unwrap().to_string().contains("logs")
+    }));
     let info = client.0.get_table_types().await;
     insta::assert_snapshot!(shown(&mut client, info).await, @"
     +------------+
