@@ -22,12 +22,30 @@ use super::Rejected;
 use super::arrow_columns::{Texts, Times};
 use super::arrow_tags::TagColumn;
 
+/// Most rows of one batch.
+const ROWS_MAX: usize = 1 << 20;
+/// Most columns of one batch.
+const COLUMNS_MAX: usize = 4_096;
 /// Longest value of a tag that the fast path takes without a closer look.
 const FAST_VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// Why a whole batch cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadBatch {
+    /// It has more rows than one batch may have: a column of NULLs takes no bytes, however long it is.
+    #[error("the batch has {rows} rows, the limit is {ROWS_MAX}: send fewer at once")]
+    TooManyRows {
+        /// Its rows.
+        rows: usize,
+    },
+    /// It has more columns than one batch may have.
+    #[error(
+        "the batch has {columns} columns, the limit is {COLUMNS_MAX}: put what is left into the column tags"
+    )]
+    TooManyColumns {
+        /// Its columns.
+        columns: usize,
+    },
     /// A column has a type that cannot be what its name says.
     #[error("column {column:?} is of type {found}, expected {expected}; rename it to send it as a tag")]
     Column {
@@ -63,6 +81,9 @@ pub(crate) struct Decoded {
 
 /// Fails if a stream of this schema cannot be read as log records.
 pub(crate) fn check_schema(schema: &Schema) -> Result<(), BadBatch> {
+    if schema.fields().len() > COLUMNS_MAX {
+        return Err(BadBatch::TooManyColumns { columns: schema.fields().len() });
+    }
     if schema.column_with_name(column::MESSAGE).is_none() {
         return Err(BadBatch::NoMessage);
     }
@@ -96,6 +117,9 @@ pub(crate) fn decode(
     window: TimeWindow,
     first_line: u64,
 ) -> Result<Decoded, BadBatch> {
+    if batch.num_rows() > ROWS_MAX {
+        return Err(BadBatch::TooManyRows { rows: batch.num_rows() });
+    }
     if let Some(batch) = unchanged(batch, arrival, window) {
         return Ok(Decoded { batch, rejected: Vec::new() });
     }

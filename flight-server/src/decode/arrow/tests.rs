@@ -153,3 +153,14 @@ fn our_own_schema_is_mended_where_it_must_be() {
         "{row}"
     );
 }
+
+#[test]
+fn rows_that_take_no_bytes_are_counted_all_the_same() {
+    use arrow::array::NullArray;
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    let schema = Arc::new(Schema::new(vec![Field::new("message", DataType::Null, true)]));
+    let batch = RecordBatch::try_new(schema, vec![Arc::new(NullArray::new(1 << 40))]).unwrap();
+    let refused = decode(&batch, Timestamp::from_ns(0), TimeWindow::default(), 1).unwrap_err();
+    assert!(refused.to_string().contains("the limit is 1048576"), "{refused}");
+}
