@@ -76,7 +76,7 @@ impl Reader {
                 Err(_) => {}
             }
         }
-        if !self.segments.contains_key(&segment.id) {
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.segments.entry(segment.id) {
             let mut tried = 0;
             let batches: Vec<RecordBatch> = loop {
                 tried += 1;
@@ -90,7 +90,7 @@ impl Reader {
             for batch in &batches {
                 add(&mut rows, batch);
             }
-            self.segments.insert(segment.id, rows);
+            entry.insert(rows);
         }
         Ok(&self.segments[&segment.id])
     }

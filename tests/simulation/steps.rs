@@ -91,7 +91,7 @@ impl World {
                     return Err(format!("append {number} was answered with {appended:?}"));
                 }
                 self.counts.acked += 1;
-                Fate::There { first: first_row.map_or(0, |id| id.get()) }
+                Fate::There { first: first_row.map_or(0, ironbark_storage::RowId::get) }
             }
             Ok(Appended::Repeated { .. }) => {
                 return Err(format!("append {number} was never stored and answered with {appended:?}"));
@@ -135,7 +135,7 @@ impl World {
             Fate::Refused => return self.send(number).await.map(|did| format!("again: {did}")),
             Fate::There { .. } => {}
         }
-        keyed.answer = "another answer".to_owned();
+        "another answer".clone_into(&mut keyed.answer);
         let other_body = self.random.one_in(4);
         let hash = if other_body { u128::MAX } else { number as u128 };
         let recalled = self.engine().recall(&table, &keyed.key.parse().unwrap(), hash).await;

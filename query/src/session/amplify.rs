@@ -99,7 +99,7 @@ struct Args {
 impl Args {
     fn new(args: &[ColumnarValue]) -> Result<Self> {
         let arrays = ColumnarValue::values_to_arrays(args)?;
-        let rows = arrays.first().map_or(0, |array| array.len());
+        let rows = arrays.first().map_or(0, arrow::array::Array::len);
         let text = |array: &ArrayRef| match array.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary => {
                 cast(array, &DataType::Utf8View).map(|array| array.as_string_view_opt().cloned())
