@@ -181,9 +181,14 @@ impl ManifestLog {
             let found = commits.iter().flatten().count();
             for commit in commits.into_iter().map_while(|commit| commit) {
                 let at = commit.version;
-                Arc::make_mut(&mut manifest).advance(&commit.edit, commit.made_at).map_err(|error| {
-                    self.damaged(at, format!("it does not follow from the ones before: {error}"))
-                })?;
+                let advanced = Arc::make_mut(&mut manifest).advance(&commit.edit, commit.made_at);
+                if let Err(error) = advanced {
+                    // The ghost of a stalled writer may stand where a commit was trimmed.
+                    if self.is_trimmed(first).await? {
+                        return Ok(None);
+                    }
+                    return Err(self.damaged(at, format!("it does not follow from the ones before: {error}")));
+                }
             }
             let missing = manifest.version() + 1;
             let beyond = u64::try_from(found).unwrap_or(u64::MAX) > missing - next;
