@@ -101,11 +101,21 @@ impl Needle {
         let token_before =
             |at| text.get(..at).is_some_and(|t| t.chars().next_back().is_some_and(is_token_char));
         let token_at = |at| text.get(at..).is_some_and(|t| t.chars().next().is_some_and(is_token_char));
-        memchr::memmem::find_iter(text.as_bytes(), &self.lowered).any(|start| {
+        let holds = |start: usize| {
             let end = start + self.lowered.len();
             let start_holds = self.start == Edge::Free || !token_at(start) || !token_before(start);
             let end_holds = self.end == Edge::Free || !token_before(end) || !token_at(end);
             start_holds && end_holds
-        })
+        };
+        // Hits may overlap: in "ébbb" the second "bb" ends the token, not the first.
+        let finder = memchr::memmem::Finder::new(self.lowered.as_bytes());
+        let mut from = 0;
+        while let Some(hit) = text.as_bytes().get(from..).and_then(|rest| finder.find(rest)) {
+            if holds(from + hit) {
+                return true;
+            }
+            from += hit + 1;
+        }
+        false
     }
 }

@@ -122,3 +122,9 @@ proptest! {
         prop_assert_eq!(node_matches(&stars(&pattern).unwrap(), &text), expected);
     }
 }
+
+#[test]
+fn a_suffix_is_found_behind_an_overlapping_hit() {
+    let pattern = Pattern::new(vec![String::new(), "Bb".to_owned()]).unwrap();
+    assert!(node_matches(&stars(&pattern).unwrap(), "\u{e9}BBB "));
+}
