@@ -10,6 +10,8 @@
 //! A row that is refused is left out and reported; a column that cannot be read refuses the whole schema, because
 //! then every row would be.
 
+use std::collections::HashSet;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Schema, TimestampNanosecondType};
 use arrow::error::ArrowError;
@@ -21,9 +23,10 @@ use ironbark_storage::{
 use super::Rejected;
 use super::arrow_columns::{Texts, Times};
 use super::arrow_tags::TagColumn;
+use super::expansion::{self, Piece};
 
 /// Most rows of one batch.
-const ROWS_MAX: usize = 1 << 20;
+pub(super) const ROWS_MAX: usize = 1 << 20;
 /// Most columns of one batch.
 const COLUMNS_MAX: usize = 4_096;
 /// Longest value of a tag that the fast path takes without a closer look.
@@ -37,6 +40,15 @@ pub(crate) enum BadBatch {
     TooManyRows {
         /// Its rows.
         rows: usize,
+    },
+    /// Its encodings stand for more than may be taken at once.
+    #[error(
+        "the batch takes more than {bytes_max} bytes once its dictionaries, runs and numbers are written out: send \
+         fewer rows at once"
+    )]
+    Expanded {
+        /// The limit, in bytes.
+        bytes_max: u64,
     },
     /// It has more columns than one batch may have.
     #[error(
@@ -87,8 +99,9 @@ pub(crate) fn check_schema(schema: &Schema) -> Result<(), BadBatch> {
     if schema.column_with_name(column::MESSAGE).is_none() {
         return Err(BadBatch::NoMessage);
     }
-    for (at, field) in schema.fields().iter().enumerate() {
-        if schema.fields().iter().skip(at + 1).any(|other| other.name() == field.name()) {
+    let mut names = HashSet::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        if !names.insert(field.name()) {
             return Err(BadBatch::Twice(field.name().clone()));
         }
         let found = field.data_type();
@@ -110,8 +123,29 @@ pub(crate) fn check_schema(schema: &Schema) -> Result<(), BadBatch> {
     Ok(())
 }
 
+/// Reads a piece of a batch whose schema [`check_schema`] has passed. `first_line` is the number of the batch's first
+/// row.
+pub(crate) fn decode_piece(
+    batch: &RecordBatch,
+    piece: Piece,
+    arrival: Timestamp,
+    window: TimeWindow,
+    first_line: u64,
+) -> Result<Decoded, BadBatch> {
+    let line = first_line.saturating_add(piece.from as u64);
+    if piece.too_large {
+        let error = format!(
+            "the row takes more than {} bytes once it is written out: send less in a record",
+            expansion::ROW_BYTES_MAX
+        );
+        let batch = LogBatchBuilder::new(arrival, window).finish()?;
+        return Ok(Decoded { batch, rejected: vec![Rejected { line, error }] });
+    }
+    decode(&batch.slice(piece.from, piece.rows), arrival, window, line)
+}
+
 /// Reads a batch whose schema [`check_schema`] has passed. `first_line` is the number of its first row.
-pub(crate) fn decode(
+fn decode(
     batch: &RecordBatch,
     arrival: Timestamp,
     window: TimeWindow,

@@ -5,6 +5,8 @@
 pub(crate) mod arrow;
 mod arrow_columns;
 mod arrow_tags;
+pub(crate) mod expansion;
+pub(crate) mod ipc;
 pub(crate) mod json;
 pub(crate) mod timestamp;
 

@@ -1,12 +1,14 @@
 //! Bulk ingest: `DoPut` of `CommandStatementIngest`.
 //!
 //! ```text
-//!   Arrow stream ─► decode (blocking thread) ─► pieces ─► engine.append ─► … ─► counts, once all is durable
-//!                   next batch decodes while ────────────► this one syncs
+//!   Arrow stream ─► sizes ─► pieces ─► decode (blocking thread) ─► engine.append ─► … ─► counts, once all is durable
+//!                                      next piece decodes while ──► this one syncs
 //! ```
 //!
-//! Each batch of the stream is appended whole or not at all, in order. With an idempotency key the n-th batch has the
-//! key `KEY#n`, so a stream that broke can be sent again from its start. A full buffer holds the stream up for a
+//! Each batch of the stream is appended whole or not at all, in order; only one that is very large is cut into pieces
+//! of which that is true. With an idempotency key the n-th batch has the key `KEY#n` (its pieces `KEY#n.1`, `KEY#n.2`
+//! …), so a stream that broke can be sent again from its start. The pieces follow from the batch alone, before any row
+//! is judged, so that they are the same when it is sent again, whatever the clock says then. A full buffer holds the stream up for a
 //! while before it is refused: gRPC's flow control then holds the client up.
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use arrow_flight::sql::{
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt as _};
 use ironbark_engine::{Appended, Engine, IdempotencyKey, Once};
-use ironbark_storage::{LogBatch, TableRef, Tables as _, Timestamp};
+use ironbark_storage::{LogBatch, TableRef, Tables as _};
 use parking_lot::Mutex;
 use prost::Message as _;
 use tokio::task::JoinHandle;
@@ -32,14 +34,16 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::caller::Caller;
 use super::wire::IngestResult;
-use super::{Flight, error};
+use super::{Flight, error, messages};
+use crate::decode::arrow::BadBatch;
+use crate::decode::expansion::{self, Piece};
 use crate::decode::{self, arrow as columns};
 
 /// The header with a stream's idempotency key, in HTTP and in Flight.
 pub const IDEMPOTENCY_HEADER: &str = "x-ironbark-idempotency-key";
 
-/// Rows of one append take at most this many bytes in memory; larger batches are cut.
-const APPEND_BYTES_MAX: usize = 32 << 20;
+/// Most bytes that one message may take decompressed, and the dictionaries of a stream together.
+const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 /// Refused rows that a result names; all are counted.
 const REJECTED_TOLD_MAX: usize = 10_000;
 /// How long a stream waits for room before it is refused.
@@ -78,7 +82,7 @@ where
         batches_seen: 0,
         pending: None,
     };
-    let taken = intake.take_all(FlightDataDecoder::new(hashed), &hash).await;
+    let taken = intake.take_all(messages::decoder(hashed, DECOMPRESSED_BYTES_MAX), &hash).await;
     // An append that has begun is awaited whatever became of the rest, so that the count is true.
     let settled = intake.settle().await;
     taken.and(settled).map_err(|status| intake.explain(&status))?;
@@ -117,11 +121,31 @@ impl Intake {
         let first_line = self.rows_seen + 1;
         self.rows_seen += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
         self.batches_seen += 1;
-        let node = Arc::clone(&self.flight.node);
         let name = self.key.as_ref().map(|key| format!("{key}#{}", self.batches_seen));
-        if let Some(name) = &name {
-            let key: IdempotencyKey = name.parse().map_err(|error| error::engine(&error))?;
-            let before = node.engine.recall(&self.table, &key, body_hash).await;
+        let (batch, pieces) =
+            blocking(move || expansion::pieces(&batch).map(|pieces| (batch, pieces))).await?;
+        let single = pieces.len() == 1;
+        for (number, piece) in (1..).zip(pieces) {
+            let name =
+                name.as_ref().map(|name| if single { name.clone() } else { format!("{name}.{number}") });
+            self.take_piece(&batch, piece, first_line, name, body_hash).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_piece(
+        &mut self,
+        batch: &RecordBatch,
+        piece: Piece,
+        first_line: u64,
+        name: Option<String>,
+        body_hash: u128,
+    ) -> Result<(), Status> {
+        let node = Arc::clone(&self.flight.node);
+        let key = name.map(|name| name.parse::<IdempotencyKey>()).transpose();
+        let key = key.map_err(|error| error::engine(&error))?;
+        if let Some(key) = &key {
+            let before = node.engine.recall(&self.table, key, body_hash).await;
             if let Some(answer) = before.map_err(|error| error::engine(&error))? {
                 self.settle().await?;
                 return self.count(read_answer(answer)?);
@@ -129,17 +153,18 @@ impl Intake {
         }
         let arrival = node.ambient.clock.now();
         let window = decode::window(&node.limits, arrival);
-        let decoded =
-            tokio::task::spawn_blocking(move || columns::decode(&batch, arrival, window, first_line));
-        let decoded =
-            decoded.await.map_err(|_| Status::internal("decoding a batch panicked; see the log"))?;
-        let columns::Decoded { batch, rejected } = decoded.map_err(|error| error::bad_batch(&error))?;
-        let rejected_count = i64::try_from(rejected.len()).unwrap_or(i64::MAX);
-        let rejected = rejected.into_iter().take(REJECTED_TOLD_MAX).map(Into::into).collect();
-        let answer = IngestResult { record_count: 0, rejected_count, rejected };
+        let batch = batch.clone();
+        let decoded = blocking(move || columns::decode_piece(&batch, piece, arrival, window, first_line));
+        let columns::Decoded { batch, rejected } = decoded.await?;
+        let answer = IngestResult {
+            record_count: i64::try_from(batch.num_rows()).unwrap_or(i64::MAX),
+            rejected_count: i64::try_from(rejected.len()).unwrap_or(i64::MAX),
+            rejected: rejected.into_iter().take(REJECTED_TOLD_MAX).map(Into::into).collect(),
+        };
+        let once = key.map(|key| Once { key, body_hash, answer: answer.encode_to_vec().into() });
         // The order of rows is the order of the stream: the append before must be in first.
         self.settle().await?;
-        let append = append(Arc::clone(&node.engine), self.table.clone(), batch, name, body_hash, answer);
+        let append = append(Arc::clone(&node.engine), self.table.clone(), batch, once, answer);
         self.pending = Some(tokio::spawn(append));
         Ok(())
     }
@@ -175,42 +200,27 @@ impl Intake {
     }
 }
 
-/// Appends a batch in pieces that the WAL takes; the answer counts the rows.
+/// Works on a thread that may work long.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BadBatch> + Send + 'static,
+) -> Result<T, Status> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(|_| Status::internal("decoding a batch panicked; see the log"))?;
+    done.map_err(|error| error::bad_batch(&error))
+}
+
+/// Appends a piece of a batch; returns `answer`, or what was answered before under the same key.
 async fn append(
     engine: Arc<Engine>,
     table: TableRef,
-    batch: LogBatch,
-    name: Option<String>,
-    body_hash: u128,
-    mut answer: IngestResult,
+    piece: LogBatch,
+    once: Option<Once>,
+    answer: IngestResult,
 ) -> Result<IngestResult, Status> {
-    let arrival = batch.arrival();
-    let pieces = pieces(batch, arrival)?;
-    let single = pieces.len() == 1;
-    let rejected = IngestResult { record_count: 0, ..answer.clone() };
-    answer = IngestResult::default();
-    for (at, piece) in pieces.into_iter().enumerate() {
-        let rows = i64::try_from(piece.num_rows()).unwrap_or(i64::MAX);
-        // The refused rows are told with the first piece.
-        let told = if at == 0 { rejected.clone() } else { IngestResult::default() };
-        let result = IngestResult { record_count: rows, ..told };
-        let name = name.as_ref().map(|name| if single { name.clone() } else { format!("{name}.{}", at + 1) });
-        let once = match name {
-            None => None,
-            Some(name) => {
-                let key: IdempotencyKey = name.parse().map_err(|error| error::engine(&error))?;
-                Some(Once { key, body_hash, answer: result.encode_to_vec().into() })
-            }
-        };
-        let result = match append_piece(&engine, &table, piece, once).await? {
-            Appended::Fresh { .. } => result,
-            Appended::Repeated { answer } => read_answer(answer)?,
-        };
-        answer.record_count += result.record_count;
-        answer.rejected_count += result.rejected_count;
-        answer.rejected.extend(result.rejected);
+    match append_piece(&engine, &table, piece, once).await? {
+        Appended::Fresh { .. } => Ok(answer),
+        Appended::Repeated { answer } => read_answer(answer),
     }
-    Ok(answer)
 }
 
 /// Appends a piece, waiting a while for room in the buffers or the queue of the disk.
@@ -235,27 +245,6 @@ async fn append_piece(
             _ => return Err(error::engine(&refused)),
         }
     }
-}
-
-/// The batch in pieces of at most [`APPEND_BYTES_MAX`], in order.
-fn pieces(batch: LogBatch, arrival: Timestamp) -> Result<Vec<LogBatch>, Status> {
-    let mut pieces = Vec::new();
-    let mut open = vec![batch];
-    while let Some(batch) = open.pop() {
-        let rows = batch.num_rows();
-        if rows < 2 || batch.memory_bytes() <= APPEND_BYTES_MAX {
-            pieces.push(batch);
-            continue;
-        }
-        let half = rows / 2;
-        let cut = |from, length| {
-            LogBatch::try_new(batch.rows().slice(from, length), arrival)
-                .map_err(|error| error::storage(&error))
-        };
-        open.push(cut(half, rows - half)?);
-        open.push(cut(0, half)?);
-    }
-    Ok(pieces)
 }
 
 fn read_answer(answer: Bytes) -> Result<IngestResult, Status> {

@@ -4,6 +4,7 @@
 //!   service   the calls, sorted by command        caller     tenant and peer
 //!   statement text, tickets, parameters           prepared   open handles
 //!   ingest    rows in                             rows       rows out, cancellation
+//!   messages  their sizes, before they are decoded
 //!   metadata  catalogs, schemas, tables, keys     sql_info, type_info
 //!   actions   prepared statements, sessions, ours handshake, session
 //! ```
@@ -16,6 +17,7 @@ mod caller;
 mod error;
 mod handshake;
 pub(crate) mod ingest;
+mod messages;
 mod metadata;
 mod prepared;
 mod rows;

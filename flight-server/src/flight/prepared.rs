@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
+use arrow_flight::decode::DecodedPayload;
+use arrow_flight::error::FlightError;
 use arrow_flight::sql::{ActionCreatePreparedStatementRequest, ProstMessageExt as _};
-use arrow_flight::{FlightDescriptor, FlightInfo};
+use arrow_flight::{FlightData, FlightDescriptor, FlightInfo};
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::{Stream, TryStreamExt as _};
 use ironbark_query::{Statement, StatementKind};
 use ironbark_storage::TenantId;
 use parking_lot::Mutex;
@@ -24,7 +25,7 @@ use tonic::Status;
 use super::Flight;
 use super::caller::Caller;
 use super::wire::{PreparedResult, StatementTicket};
-use super::{error, rows, statement};
+use super::{error, messages, rows, statement};
 
 /// Most statements that are open at once.
 pub(super) const STATEMENTS_MAX: usize = 4_096;
@@ -144,7 +145,7 @@ pub(super) async fn bind(
     flight: &Flight,
     caller: &Caller,
     handle: &Bytes,
-    stream: FlightDataDecoder,
+    stream: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
 ) -> Result<(), Status> {
     let parameters = statement::write_parameters(&read(stream).await?)?;
     flight.prepared.used(&caller.tenant, handle, |prepared| prepared.parameters = parameters).ok_or_else(gone)
@@ -173,7 +174,7 @@ pub(super) async fn update(
     flight: &Flight,
     caller: &Caller,
     handle: &Bytes,
-    stream: FlightDataDecoder,
+    stream: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
 ) -> Result<i64, Status> {
     let prepared =
         flight.prepared.used(&caller.tenant, handle, |prepared| prepared.clone()).ok_or_else(gone)?;
@@ -181,7 +182,10 @@ pub(super) async fn update(
 }
 
 /// All batches of parameters of a stream.
-async fn read(mut stream: FlightDataDecoder) -> Result<Vec<RecordBatch>, Status> {
+async fn read(
+    stream: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
+) -> Result<Vec<RecordBatch>, Status> {
+    let mut stream = messages::decoder(stream, statement::PARAMETER_BYTES_MAX);
     let mut batches: Vec<RecordBatch> = Vec::new();
     let mut bytes: usize = 0;
     while let Some(message) = stream.try_next().await.map_err(error::from_client)? {

@@ -11,7 +11,6 @@
 //! `GetSchema`, for the field that tells updates from queries, and for refused rows in an ingest's result.
 
 use arrow::array::RecordBatch;
-use arrow_flight::decode::FlightDataDecoder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{Any, Command, DoPutPreparedStatementResult, DoPutUpdateResult};
@@ -178,14 +177,14 @@ impl Flight {
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let handle = query.prepared_statement_handle;
-                prepared::bind(self, caller, &handle, FlightDataDecoder::new(stream)).await?;
+                prepared::bind(self, caller, &handle, stream).await?;
                 DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) }
                     .encode_to_vec()
                     .into()
             }
             Command::CommandPreparedStatementUpdate(query) => {
                 let handle = query.prepared_statement_handle;
-                updated(prepared::update(self, caller, &handle, FlightDataDecoder::new(stream)).await?)
+                updated(prepared::update(self, caller, &handle, stream).await?)
             }
             command => return Err(unknown("DoPut", command.type_url())),
         })

@@ -27,6 +27,7 @@ use super::caller::Caller;
 use super::error;
 use super::rows::Rows;
 use super::wire::StatementTicket;
+use crate::decode::ipc;
 
 /// Most bytes of the values of parameters.
 pub(super) const PARAMETER_BYTES_MAX: usize = 1 << 20;
@@ -188,6 +189,10 @@ fn read_parameters(bytes: &Bytes) -> Result<Vec<RecordBatch>, Status> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }
+    if bytes.len() > PARAMETER_BYTES_MAX {
+        return Err(bad_ticket());
+    }
+    ipc::check_stream(bytes, PARAMETER_BYTES_MAX).map_err(|_| bad_ticket())?;
     let reader = StreamReader::try_new(bytes.as_ref(), None).map_err(|_| bad_ticket())?;
     reader.collect::<Result<_, _>>().map_err(|_| bad_ticket())
 }

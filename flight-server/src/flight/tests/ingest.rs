@@ -1,8 +1,13 @@
 //! Bulk ingest.
 
-use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow::array::DictionaryArray;
+use arrow::datatypes::Int32Type;
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::sql::ProstMessageExt as _;
 use arrow_flight::{FlightData, FlightDescriptor};
+use ironbark_storage::clock::{Clock, ManualClock};
 use prost::Message as _;
 
 use super::super::ingest::IDEMPOTENCY_HEADER;
@@ -127,4 +132,76 @@ async fn only_the_tenants_own_names_are_taken() {
     refused(ingest(append_to("Logs")).await, Code::InvalidArgument, "a-z");
     let own = CommandStatementIngest { catalog: Some("default".to_owned()), ..append_to("audit") };
     assert_eq!(ingest(own).await.unwrap(), 1);
+}
+
+/// One batch as messages that its client cut nowhere and whose dictionaries it kept.
+async fn messages(batch: RecordBatch, codec: Option<CompressionType>) -> Vec<FlightData> {
+    let descriptor = FlightDescriptor::new_cmd(append_to("logs").as_any().encode_to_vec());
+    let options = IpcWriteOptions::default().try_with_compression(codec).unwrap();
+    let encoder = FlightDataEncoderBuilder::new()
+        .with_options(options)
+        .with_max_flight_data_size(usize::MAX)
+        .with_dictionary_handling(DictionaryHandling::Resend)
+        .with_flight_descriptor(Some(descriptor));
+    encoder.build(stream::iter([Ok(batch)])).try_collect().await.unwrap()
+}
+
+async fn put(client: &mut Client, messages: Vec<FlightData>) -> Result<IngestResult, Status> {
+    let mut results = client.0.do_put(stream::iter(messages)).await?;
+    Ok(IngestResult::decode(results.try_next().await?.unwrap().app_metadata).unwrap())
+}
+
+/// `count` rows of a megabyte each that take five in a message; the first ten lie `ahead` of the clock.
+fn repeated(count: usize, ahead: i64) -> RecordBatch {
+    let texts: Vec<String> = (0..4).map(|n| format!("{n}{}", "x".repeat(1 << 20))).collect();
+    let message: DictionaryArray<Int32Type> =
+        (0..count).map(|row| texts.get(row % texts.len()).unwrap().as_str()).collect();
+    let time = |row| NOW.ns() + if row < 10 { ahead } else { 0 };
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("timestamp", Arc::new(Int64Array::from_iter_values((0..count).map(time)))),
+        ("message", Arc::new(message)),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_is_cut_into_the_same_pieces_after_the_window_has_moved() {
+    let dir = TempDir::new().unwrap();
+    let clock = Arc::new(ManualClock::at(NOW));
+    let ambient = Ambient { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Ambient::seeded(NOW, 7) };
+    let server = Server::start(&config(&dir), Damage::Refuse, ambient).await.unwrap();
+    let mut client = Client::connect(&server).await;
+    client.0.set_header(IDEMPOTENCY_HEADER, "shifting");
+    let day = 86_400_000_000_000;
+    let stream = messages(repeated(64, day + 60_000_000_000), Some(CompressionType::ZSTD)).await;
+    assert!(stream.iter().map(|message| message.data_body.len()).sum::<usize>() < 1 << 20);
+    let first = put(&mut client, stream.clone()).await.unwrap();
+    assert_eq!((first.record_count, first.rejected_count), (54, 10));
+    clock.advance_ns(120_000_000_000);
+    assert_eq!(put(&mut client, stream).await.unwrap(), first);
+    assert_eq!(client.number("SELECT count(*) FROM logs").await, 54);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_message_becomes_is_bounded_before_it_becomes_it() {
+    let served = serve().await;
+    let mut client = served.client().await;
+    let repeated = messages(repeated(1_100, 0), Some(CompressionType::LZ4_FRAME)).await;
+    refused(put(&mut client, repeated).await, Code::InvalidArgument, "send fewer rows at once");
+    for codec in [CompressionType::ZSTD, CompressionType::LZ4_FRAME] {
+        let text = StringArray::from(vec!["x".repeat(70_001)]);
+        let batch = RecordBatch::try_from_iter([("message", Arc::new(text) as ArrayRef)]).unwrap();
+        let mut bomb = messages(batch, Some(codec)).await;
+        let body = bomb[1].data_body.to_vec();
+        let at = body.windows(8).rposition(|bytes| bytes == 70_001_i64.to_le_bytes()).unwrap();
+        let lengths = [(1_i64 << 50, "Arrow"), (-7, "negative length")];
+        for (length, says) in lengths {
+            let mut body = body.clone();
+            body[at..at + 8].copy_from_slice(&length.to_le_bytes());
+            bomb[1].data_body = body.into();
+            refused(put(&mut client, bomb.clone()).await, Code::InvalidArgument, says);
+        }
+    }
+    assert_eq!(client.number("SELECT count(*) FROM logs").await, 0);
 }

@@ -1,13 +1,17 @@
 //! Statements, prepared statements, sessions, cancellation.
 
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::sql::{
-    ActionCreatePreparedStatementRequest, Any, CommandStatementQuery, ProstMessageExt as _,
+    ActionCreatePreparedStatementRequest, Any, CommandPreparedStatementQuery, CommandStatementQuery,
+    ProstMessageExt as _, TicketStatementQuery,
 };
 use arrow_flight::{CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor};
 use prost::Message as _;
 
 use super::super::wire::{
-    OptionValue, PreparedResult, SessionOptionValue, SessionOptions, SetSessionOptionsResult,
+    OptionValue, PreparedResult, SessionOptionValue, SessionOptions, SetSessionOptionsResult, StatementTicket,
 };
 use super::*;
 
@@ -141,4 +145,51 @@ async fn sessions_confirm_the_tenants_names() {
     let options = SessionOptions::decode(answer.as_slice()).unwrap().session_options;
     assert_eq!(options["schema"], option("web_prod"));
     assert_eq!(client.action("CloseSession", b"").await.unwrap(), [8, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_bounded_by_what_they_become() {
+    let served = serve().await;
+    let mut client = served.client().await;
+    let mut prepared = client.0.prepare("SELECT octet_length(?)".to_owned(), None).await.unwrap();
+    let answer = {
+        let request = ActionCreatePreparedStatementRequest {
+            query: "SELECT octet_length(?)".to_owned(),
+            transaction_id: None,
+        };
+        client.action("CreatePreparedStatement", &request.as_any().encode_to_vec()).await.unwrap()
+    };
+    let handle = PreparedResult::decode(Any::decode(answer.as_slice()).unwrap().value).unwrap();
+    let handle = handle.prepared_statement_handle;
+    let command = CommandPreparedStatementQuery { prepared_statement_handle: handle };
+    let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+    let long = StringArray::from(vec!["x".repeat(2 << 20)]);
+    let values = RecordBatch::try_from_iter([("1", Arc::new(long) as ArrayRef)]).unwrap();
+    let packed = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD)).unwrap();
+    let encoder =
+        FlightDataEncoderBuilder::new().with_options(packed).with_flight_descriptor(Some(descriptor));
+    let messages: Vec<_> = encoder.build(stream::iter([Ok(values)])).try_collect().await.unwrap();
+    assert!(messages.iter().map(|message| message.data_body.len()).sum::<usize>() < 10_000);
+    let bound = client.0.do_put(stream::iter(messages)).await.map(|_| ()).map_err(Status::from);
+    refused(bound, Code::InvalidArgument, "decompressed");
+    // A ticket is the client's to forge: the length of a body in it is not believed either.
+    let short =
+        RecordBatch::try_from_iter([("1", Arc::new(StringArray::from(vec!["y"])) as ArrayRef)]).unwrap();
+    prepared.set_parameters(short).unwrap();
+    let info = prepared.execute().await.unwrap();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let query: TicketStatementQuery = Any::decode(ticket.ticket).unwrap().unpack().unwrap().unwrap();
+    let mut forged = StatementTicket::decode(query.statement_handle).unwrap();
+    let mut parameters = forged.parameters.to_vec();
+    let body = 64_i64.to_le_bytes();
+    let places: Vec<usize> =
+        (0..parameters.len() - 8).filter(|at| parameters[*at..*at + 8] == body).collect();
+    for at in places {
+        parameters[at..at + 8].copy_from_slice(&(1_i64 << 60).to_le_bytes());
+    }
+    assert_ne!(forged.parameters, parameters);
+    forged.parameters = parameters.into();
+    let query = TicketStatementQuery { statement_handle: forged.encode_to_vec().into() };
+    let fetched = client.0.do_get(arrow_flight::Ticket::new(query.as_any().encode_to_vec())).await;
+    refused(fetched.map(|_| ()).map_err(Status::from), Code::InvalidArgument, "the ticket is not one of");
 }
