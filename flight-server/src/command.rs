@@ -1,6 +1,6 @@
 //! The command line of `ironbark`: which commands there are, and what an exit code means.
 //!
-//! 0 is success, 1 a failure that is told on standard error, 2 a command line or configuration that is wrong.
+//! What the codes mean is in `EXIT_CODES`, which `--help` shows.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -19,12 +19,19 @@ use crate::version::Version;
 /// Exit code for a wrong command line or configuration.
 const EXIT_USAGE: u8 = 2;
 
+/// What a script may rely on.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; a load took lines, or there were none (its report counts the refused ones)
+  1  failed, as standard error says; also a load whose lines were all refused
+  2  the command line or the configuration is wrong, and nothing was done";
+
 /// The demo's data directory, unless another is given.
 const DEMO_DIR: &str = "./ironbark-demo";
 
-/// A columnar analytics database for logs.
+/// A columnar analytics database for logs
 #[derive(Debug, Parser)]
-#[command(name = "ironbark", version, about, max_term_width = 110)]
+#[command(name = "ironbark", version, after_help = EXIT_CODES, max_term_width = 110)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

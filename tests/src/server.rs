@@ -26,6 +26,7 @@ const LOG_LINES_MAX: usize = 80;
 #[derive(Debug, Clone)]
 pub struct Launch {
     data_dir: PathBuf,
+    flight_listen: String,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
 }
@@ -33,7 +34,19 @@ pub struct Launch {
 impl Launch {
     /// A server on `data_dir`, with the object store in it and free ports.
     pub fn new(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_path_buf(), arguments: Vec::new(), environment: Vec::new() }
+        Self {
+            data_dir: data_dir.to_path_buf(),
+            flight_listen: "127.0.0.1:0".to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// Listens for Flight at `address` and not at a free port: where a server was that clients still look for.
+    #[must_use]
+    pub fn flight_listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.flight_listen);
+        self
     }
 
     /// Adds a command-line argument.
@@ -90,7 +103,7 @@ impl Launch {
         let log = self.data_dir.with_extension("log");
         let errors = open_log(&log);
         let mut command = binaries::command("ironbark");
-        command.args(["serve", "--http", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--data-dir"]);
+        command.args(["serve", "--http", "127.0.0.1:0", "--flight", &self.flight_listen, "--data-dir"]);
         command.arg(&self.data_dir).args(&self.arguments).envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().expect("ironbark can be started");

@@ -32,6 +32,17 @@ pub enum Failure {
         /// What the network says.
         reason: String,
     },
+    /// Somebody else answers.
+    #[error(
+        "{server} answers, but not as Flight does ({reason}); --server takes the server's Flight address, by default on \
+         port 8515 (HTTP is on 8514)"
+    )]
+    NotFlight {
+        /// The address.
+        server: String,
+        /// What it said.
+        reason: String,
+    },
     /// The server refuses the request.
     #[error("{}", escape::but_space(.0.message()))]
     Refused(Box<Status>),
@@ -109,10 +120,16 @@ impl Failure {
 
     /// What a server or the way to it answered.
     pub(super) fn from_status(server: &str, status: Status) -> Self {
-        match transport_reason(&status) {
-            Some(reason) => Self::Unreachable { server: server.to_owned(), reason },
-            None => Self::Refused(Box::new(status)),
+        if let Some(reason) = transport_reason(&status) {
+            return Self::Unreachable { server: server.to_owned(), reason };
         }
+        if is_plain_http(&status) {
+            return Self::NotFlight {
+                server: server.to_owned(),
+                reason: escape::all(status.message()).into_owned(),
+            };
+        }
+        Self::Refused(Box::new(status))
     }
 
     /// As `from_status`, for errors inside a stream of rows.
@@ -122,6 +139,13 @@ impl Failure {
             error => Self::Answer(error.to_string()),
         }
     }
+}
+
+/// Whether an HTTP server that knows no gRPC answered, as the client library tells it.
+fn is_plain_http(status: &Status) -> bool {
+    ["invalid compression flag", "grpc-status header missing"]
+        .iter()
+        .any(|sign| status.message().contains(sign))
 }
 
 /// The innermost reason, if the status comes from the network and not from a server.

@@ -33,7 +33,8 @@ const COLUMNS: &str = "timestamp, ingested_at, source, level, message, tags, tra
 /// The arguments of `ironbark search`.
 #[derive(Args, Debug)]
 pub(crate) struct SearchArgs {
-    /// What to look for: words, "a phrase", field:value, AND OR NOT, /regex/ (empty: everything)
+    /// What to look for: words, "a phrase", field:value, AND OR NOT, /regex/ (left out: everything)
+    #[arg(default_value = "", hide_default_value = true)]
     query: String,
     /// Only from so long ago on, as 30s, 15m, 1h, 7d
     #[arg(long, value_name = "DURATION", conflicts_with = "from", value_parser = quantity::parse_duration)]

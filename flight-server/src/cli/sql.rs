@@ -38,7 +38,8 @@ pub(super) async fn run(args: &SqlArgs, mut out: Out) -> Result<ExitCode, Failur
     }
     if all.is_empty() {
         let reason = "there is no statement in it; an example is \"SELECT count(*) FROM logs\"".to_owned();
-        return Err(Failure::Argument { flag: "QUERY", given: script, reason });
+        let given = if script.trim().is_empty() { "(empty)".to_owned() } else { script };
+        return Err(Failure::Argument { flag: "QUERY", given, reason });
     }
     for statement in all {
         let answer = client.query(statement).await?;

@@ -40,11 +40,18 @@ impl Recogniser {
         if let Some(found) = &found {
             self.hint = Some(found.family);
         }
-        Fields {
-            timestamp_ns: found.as_ref().map(|found| found.ns),
-            level: level::find(line, found.as_ref()),
-        }
+        let level = match found.as_ref().and_then(|found| inner_line(line, found.span.end)) {
+            Some(inner) => level::find(inner, timestamp::find(inner, self.zone, now_ns, None).as_ref()),
+            None => level::find(line, found.as_ref()),
+        };
+        Fields { timestamp_ns: found.map(|found| found.ns), level }
     }
+}
+
+/// What a program wrote into a line of Kubernetes (CRI), behind its timestamp: ` stderr F `, or P for a piece of a line.
+fn inner_line(line: &str, at: usize) -> Option<&str> {
+    let rest = line.get(at..)?;
+    [" stdout F ", " stderr F ", " stdout P ", " stderr P "].iter().find_map(|head| rest.strip_prefix(head))
 }
 
 #[cfg(test)]

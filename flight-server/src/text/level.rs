@@ -11,6 +11,8 @@
 //!    with nothing but numbers and brackets between.
 //! 4. The value of a name: `level=`, `"severity":`.
 //!
+//! A line of a container (`2024-01-02T15:04:05Z stderr F …`) holds another line, whose places count instead.
+//!
 //! What is found is returned as written; `storage::Level` knows what it means.
 
 use std::ops::Range;
@@ -235,7 +237,7 @@ impl<'a> Header<'a> {
             return Token::End;
         }
         match last {
-            Some(b':') => Token::Tag,
+            Some(b':') => level_behind_colon(token).map_or(Token::Tag, Token::Level),
             _ if !is_plain_word(token) || self.before_tag() => Token::Name,
             _ => Token::End,
         }
@@ -252,7 +254,7 @@ impl<'a> Header<'a> {
         let counts = match sign.as_bytes() {
             [] => is_upper(word) || self.fresh || self.dashed,
             [b':' | b']' | b')' | b'>', ..] => sign.len() <= 2 || is_upper(word),
-            [b',' | b'!' | b'*' | b';', ..] => is_upper(word) || self.fresh,
+            [b',' | b'!' | b'*' | b';', ..] | [b'"', b',' | b';', ..] => is_upper(word) || self.fresh,
             // Celery: `INFO/MainProcess]`.
             [b'/', ..] => is_upper(word) && self.fresh,
             _ => false,
@@ -269,6 +271,12 @@ impl<'a> Header<'a> {
             None => false,
         }
     }
+}
+
+/// `10.0.0.1(5000):app@shop:[77]:ERROR:`, as `PostgreSQL` writes it in the clouds.
+fn level_behind_colon(token: &str) -> Option<&str> {
+    let (_, word) = token.strip_suffix(':')?.rsplit_once(':')?;
+    (is_word(word) && is_upper(word)).then_some(word)
 }
 
 /// `[error]`, `[INFO ]`, `(warn)`, `<Error>:`, and `[core:error]` as Apache writes it.

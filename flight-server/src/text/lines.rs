@@ -19,6 +19,13 @@ const READ_BYTES: usize = 256 * 1024;
 const MAGIC_BYTES: usize = 4;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Ways to pack a file that are not read here, and what unpacks them.
+const PACKED: [([u8; MAGIC_BYTES], &str, &str); 4] = [
+    ([0xfd, b'7', b'z', b'X'], "xz", "xz -dc"),
+    ([b'B', b'Z', b'h', b'9'], "bzip2", "bzip2 -dc"),
+    ([b'P', b'K', 3, 4], "zip", "unzip -p"),
+    ([0x04, 0x22, 0x4d, 0x18], "lz4", "lz4 -dc"),
+];
 const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// A line, or where one was that is too long.
@@ -178,7 +185,7 @@ pub(crate) fn is_compressed(head: &[u8]) -> bool {
 /// The bytes of `source`, decompressed if its first bytes say gzip (of any number of members) or zstd.
 ///
 /// # Errors
-/// What the source answers, and `InvalidData` for a file in UTF-16, which would be read as garbage.
+/// What the source answers, and `InvalidData` for a file in UTF-16 or packed otherwise, which would be read as garbage.
 pub(crate) fn decompress<'a>(mut source: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut magic = [0; MAGIC_BYTES];
     let read = read_up_to(&mut source, &mut magic)?;
@@ -186,6 +193,13 @@ pub(crate) fn decompress<'a>(mut source: impl BufRead + Send + 'a) -> io::Result
     if UTF16_MARKS.iter().any(|mark| head.starts_with(mark)) {
         let message = "the file begins with the byte order mark of UTF-16, which is not supported; convert it to \
                        UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    if let Some((_, format, program)) = PACKED.iter().find(|(magic, ..)| head == magic) {
+        let message = format!(
+            "it is packed by {format}, which is not supported; unpack it, for example with `{program} FILE | ironbark \
+             ingest`"
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     let (gzip, zstd) = (head.starts_with(&GZIP_MAGIC), head.starts_with(&ZSTD_MAGIC));

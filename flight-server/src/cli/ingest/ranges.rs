@@ -211,7 +211,8 @@ impl<'a> Cutter<'a> {
     }
 
     fn recognise(&mut self, lines: &[(u64, String)], range: &mut Range) -> Result<(), Failure> {
-        let mut builder = LogBatchBuilder::new(self.arrival, TimeWindow::default());
+        let window = TimeWindow::default();
+        let mut builder = LogBatchBuilder::new(self.arrival, window);
         let mut tags = TagSet::new();
         let source = self.plan.source.as_deref().or(self.plan.file_name.as_deref());
         let now_ns = match self.plan.fixed_now {
@@ -223,7 +224,9 @@ impl<'a> Cutter<'a> {
             for (key, value) in &self.plan.tags {
                 tags.push(key, Some(value), TagKind::String);
             }
+            // No line is lost to a guess: a date that no row may have was none.
             let timestamp = fields.timestamp_ns.map(Timestamp::from_ns);
+            let timestamp = timestamp.filter(|time| window.check(*time, self.arrival).is_ok());
             let row = RowRef { timestamp, source, level: fields.level, message, ..RowRef::default() };
             match builder.push(row, &mut tags) {
                 Ok(()) => range.row_lines.push(*number),

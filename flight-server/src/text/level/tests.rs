@@ -98,6 +98,28 @@ fn behind_a_name() {
 }
 
 #[test]
+fn in_the_line_that_a_container_wrote() {
+    check(&[
+        ("2024-01-02T15:04:05.123456789Z stdout F 2024-01-02 15:04:05 INFO hello", "INFO"),
+        ("2024-01-02T15:04:05.123456789Z stderr F ERROR: no disk", "ERROR"),
+        ("2024-01-02T15:04:05.123456789Z stderr F E0102 15:04:05.000000       7 main.go:12] x", "E"),
+        (r#"2024-01-02T15:04:05.123456789Z stderr P {"level":"warn","msg":"x"#, "warn"),
+        ("2024-01-02T15:04:05.123456789Z stderr F no ERROR found", "none"),
+        ("2024-01-02T15:04:05.123456789Z stdout F ", "none"),
+    ]);
+}
+
+#[test]
+fn in_columns_and_behind_colons() {
+    check(&[
+        ("2024-01-02T15:04:05Z,ERROR,\"boom\"", "ERROR"),
+        ("\"2024-01-02 15:04:05\",\"info\",\"y\"", "info"),
+        ("2024-01-02 15:04:05 UTC:10.0.0.1(5000):app@shop:[77]:ERROR:  no relation", "ERROR"),
+        ("2024-01-02 15:04:05 UTC:10.0.0.1(5000):app@shop:[77]:LOG:  ready", "none"),
+    ]);
+}
+
+#[test]
 fn prose_has_no_level() {
     check(&[
         ("no error found", "none"),

@@ -99,6 +99,14 @@ fn utf16_is_refused_and_says_what_to_do() {
     insta::assert_snapshot!(error, @"the file begins with the byte order mark of UTF-16, which is not supported; convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`");
 }
 
+#[test]
+fn other_packings_are_refused_and_say_what_to_do() {
+    let Err(error) = decompress(&b"\xfd7zXZ\0rest"[..]) else { panic!("xz was taken") };
+    insta::assert_snapshot!(error, @"it is packed by xz, which is not supported; unpack it, for example with `xz -dc FILE | ironbark ingest`");
+    assert!(decompress(&b"PK\x03\x04"[..]).is_err());
+    assert!(decompress(&b"PKs of the tables"[..]).is_ok());
+}
+
 proptest! {
     #[test]
     fn lines_do_not_depend_on_how_the_bytes_arrive(bytes in "[a-c\\r\\n]{0,60}", step in 1_usize..9) {

@@ -90,6 +90,8 @@ fn a_month_or_a_day_comes_first() {
         ("1:M 02 Jan 2024 15:04:05.123 * Ready", "2024-01-02T15:04:05.123Z"),
         ("[1] 02 Jan 15:04:05.123 * Ready", "2024-01-02T15:04:05.123Z"),
         ("02-Jan-2024 15:04:05.123 INFO [main] x", "2024-01-02T15:04:05.123Z"),
+        ("02.01.2024 15:04:05,123 INFO x", "2024-01-02T15:04:05.123Z"),
+        ("31.12.2023 23:59:59 x", "2023-12-31T23:59:59Z"),
         ("Tue, 02 Jan 2024 15:04:05 +0100 x", "2024-01-02T14:04:05Z"),
         ("- 1131566461 2005.11.09 dn228 Nov 9 12:01:01 dn228/dn228 crond[1]: x", "2005-11-09T20:01:01Z"),
     ]);
@@ -159,6 +161,9 @@ fn what_is_no_timestamp() {
     ]);
     check(&[
         ("03/04/2024 15:04:05 day or month first?", "none"),
+        ("12.31.2023 23:59:59 no such month", "none"),
+        ("10.11.2026.3 15:04:05 a version", "none"),
+        ("10.11.20.26 15:04:05 an address", "none"),
         ("backup done, next run 2024-01-03 00:00:00", "none"),
         ("user 1700000000 logged in", "none"),
         ("9999999999 lies in the future", "none"),
@@ -216,7 +221,7 @@ fn without_a_year_february_29_goes_back_to_a_leap_year() {
 }
 
 /// Ways to write an instant: the pattern for chrono, and the finest unit in nanoseconds that it keeps.
-const PATTERNS: [(&str, i64); 21] = [
+const PATTERNS: [(&str, i64); 22] = [
     ("%Y-%m-%dT%H:%M:%S%.9fZ", 1),
     ("%Y-%m-%d %H:%M:%S,%3f", 1_000_000),
     ("%Y-%m-%d %H:%M:%S%.6f+00:00", 1_000),
@@ -225,6 +230,7 @@ const PATTERNS: [(&str, i64); 21] = [
     ("[%d/%b/%Y:%H:%M:%S +0000]", 1_000_000_000),
     ("%d %b %Y %H:%M:%S%.3f", 1_000_000),
     ("%a, %d %b %Y %H:%M:%S +0000", 1_000_000_000),
+    ("%d.%m.%Y %H:%M:%S", 1_000_000_000),
     ("[%a %b %d %H:%M:%S%.6f %Y]", 1_000),
     ("%b %e %H:%M:%S", 1_000_000_000),
     ("%y%m%d %H%M%S", 1_000_000_000),
