@@ -17,7 +17,7 @@ use crate::home::{self, DirLock};
 use crate::ingest::{BufferSink, Intake};
 use crate::once::{KeyFiles, OnceTable};
 use crate::recovery::Replay;
-use crate::table::TableMap;
+use crate::table::{TABLES_MAX, TableMap};
 use crate::wal::{Fsync, OnDamage, StartAt, WalOptions, recover};
 use crate::{Error, Result};
 
@@ -92,7 +92,7 @@ impl EngineBuilder {
             once.restore(key, None);
         }
         let intake = Arc::new(Intake::new(Budget::new(config.buffer_bytes_max), config.flush_bytes));
-        let tables = Arc::new(TableMap::new(store, ambient.clone()));
+        let tables = Arc::new(TableMap::new(store, ambient.clone(), TABLES_MAX));
         let options = wal_options(&dir, &config);
         let mut replay = Replay {
             runtime: Handle::current(),

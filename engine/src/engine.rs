@@ -23,7 +23,7 @@ use crate::flush::{FlushPace, FlushReport, Urgency};
 use crate::home::DirLock;
 use crate::ingest::{Intake, Pending};
 use crate::once::{Claim, IdempotencyKey, KeyFiles, Once, OnceTable};
-use crate::table::{Table, TableMap};
+use crate::table::{TABLES_MAX, Table, TableMap};
 use crate::wal::{Lsn, NewRecord, RecoveryReport, Wal};
 use crate::{Error, Result, record};
 
@@ -266,6 +266,7 @@ impl Inner {
         let refreshes: Vec<_> = self.tables.all().into_iter().filter(is_used).map(refresh).collect();
         stream::iter(refreshes).buffer_unordered(REFRESHES_AT_ONCE_MAX).collect::<()>().await;
         self.once.forget_expired(now);
+        self.tables.evict_idle(now);
     }
 }
 
@@ -335,9 +336,9 @@ impl Tables for Engine {
             Err(Error::Storage(error)) => Err(error),
             Err(_) => Err(ironbark_storage::Error::Limit {
                 what: "the number of tables in use",
-                limit: 65_536,
+                limit: TABLES_MAX as u64,
                 unit: "tables",
-                advice: "use fewer tables at once",
+                advice: "retry in a few seconds; if that does not help, write to fewer tables at once",
             }),
         }
     }

@@ -246,8 +246,11 @@ pub enum Error {
         /// Rows in the request.
         rows: usize,
     },
-    /// Too many tables are in use.
-    #[error("more than {limit} tables are in use by this server: restart it, or use fewer tables")]
+    /// Too many tables are in use at this moment. Nothing of the request was stored.
+    #[error(
+        "{limit} tables of this server are being read or have rows in memory, and no more can be; retry in a few \
+         seconds, when rows have come to their segments. If that does not help, write to fewer tables at once"
+    )]
     TooManyTables {
         /// The limit.
         limit: usize,
@@ -274,8 +277,8 @@ pub enum Error {
     },
     /// More idempotency keys are alive than may be remembered. Nothing of the request was stored.
     #[error(
-        "{limit} idempotency keys of the last day are remembered and no more can be: send larger batches, or raise \
-         engine.idempotency_keys_max"
+        "{limit} idempotency keys are remembered and no more can be: a retry helps only once older keys are \
+         forgotten. Send larger batches under fewer keys, or raise engine.idempotency_keys_max"
     )]
     TooManyKeys {
         /// The configured limit.

@@ -12,7 +12,11 @@ use crate::buffer::TableBuffers;
 use crate::{Error, Result};
 
 /// Tables in use that the engine keeps in memory.
-const TABLES_MAX: usize = 65_536;
+pub(crate) const TABLES_MAX: usize = 65_536;
+/// One in so many tables goes when there is no room for another, so that room is not looked for each time.
+const EVICTED_SHARE: usize = 16;
+/// A table without rows in memory that nobody asked for during this time goes, in nanoseconds.
+const EVICT_IDLE_NS: i64 = 3_600_000_000_000;
 
 /// A manifest that was not read again for this long is read again before a snapshot is taken, in nanoseconds: segments
 /// that it names may be gone after the compactor's grace. A clock that jumps, as after a sleep, counts too.
@@ -48,6 +52,7 @@ pub(crate) struct Table {
     /// Held while this process commits.
     pub(crate) commit: tokio::sync::Mutex<()>,
     used_at_ns: AtomicI64,
+    asked_at_ns: AtomicI64,
 }
 
 impl Table {
@@ -55,8 +60,8 @@ impl Table {
         let now = ambient.clock.now();
         let (buffers, backoff) = (TableBuffers::default(), Backoff::default());
         let state = Mutex::new(TableState { manifest, buffers, backoff, read_at: now });
-        let used_at_ns = AtomicI64::new(now.ns());
-        Self { name, log, state, commit: tokio::sync::Mutex::new(()), used_at_ns }
+        let (used_at_ns, asked_at_ns) = (AtomicI64::new(now.ns()), AtomicI64::new(now.ns()));
+        Self { name, log, state, commit: tokio::sync::Mutex::new(()), used_at_ns, asked_at_ns }
     }
 
     /// Notes that somebody reads the table now.
@@ -67,6 +72,11 @@ impl Table {
     /// When somebody last read it.
     pub(crate) fn used_at(&self) -> Timestamp {
         Timestamp::from_ns(self.used_at_ns.load(Ordering::Relaxed))
+    }
+
+    /// When somebody last read it or wrote to it.
+    fn asked_at(&self) -> Timestamp {
+        Timestamp::from_ns(self.asked_at_ns.load(Ordering::Relaxed))
     }
 
     /// The table at this moment. The manifest and the buffers are taken under one lock.
@@ -90,17 +100,19 @@ impl Table {
     }
 }
 
-/// The tables in use.
+/// The tables in use. One that nobody holds and that has no rows in memory may go at any time: its next use reads
+/// its manifest again. Idempotency keys are kept elsewhere and stay.
 #[derive(Debug)]
 pub(crate) struct TableMap {
     store: Store,
     ambient: Ambient,
+    tables_max: usize,
     tables: Mutex<HashMap<TableRef, Arc<Table>>>,
 }
 
 impl TableMap {
-    pub(crate) fn new(store: Store, ambient: Ambient) -> Self {
-        Self { store, ambient, tables: Mutex::default() }
+    pub(crate) fn new(store: Store, ambient: Ambient, tables_max: usize) -> Self {
+        Self { store, ambient, tables_max, tables: Mutex::default() }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -109,7 +121,9 @@ impl TableMap {
 
     /// A table that exists, read from the store at its first use. `logs` exists for every tenant.
     pub(crate) async fn get(&self, name: &TableRef) -> Result<Arc<Table>> {
+        let now = self.ambient.clock.now();
         if let Some(table) = self.tables.lock().get(name) {
+            table.asked_at_ns.store(now.ns(), Ordering::Relaxed);
             return Ok(Arc::clone(table));
         }
         let log = ManifestLog::new(&self.store, name.clone(), self.ambient.clone());
@@ -119,8 +133,11 @@ impl TableMap {
             return Err(ironbark_storage::Error::TableNotFound { tenant, table }.into());
         }
         let mut tables = self.tables.lock();
-        if tables.len() >= TABLES_MAX && !tables.contains_key(name) {
-            return Err(Error::TooManyTables { limit: TABLES_MAX });
+        if tables.len() >= self.tables_max && !tables.contains_key(name) {
+            evict_oldest(&mut tables, (self.tables_max / EVICTED_SHARE).max(1));
+            if tables.len() >= self.tables_max {
+                return Err(Error::TooManyTables { limit: self.tables_max });
+            }
         }
         let made = || Arc::new(Table::new(name.clone(), &self.ambient, manifest, log));
         Ok(Arc::clone(tables.entry(name.clone()).or_insert_with(made)))
@@ -129,5 +146,69 @@ impl TableMap {
     /// All tables in use.
     pub(crate) fn all(&self) -> Vec<Arc<Table>> {
         self.tables.lock().values().cloned().collect()
+    }
+
+    /// Lets go of the tables that nobody asked for since long ago.
+    pub(crate) fn evict_idle(&self, now: Timestamp) {
+        let before = now.plus_ns(-EVICT_IDLE_NS);
+        self.tables.lock().retain(|_, table| table.asked_at() >= before || !is_evictable(table));
+    }
+}
+
+/// Whether the map alone knows the table, and nothing would be lost with it. New holders come through the map only,
+/// so under its lock this stays true.
+fn is_evictable(table: &Arc<Table>) -> bool {
+    Arc::strong_count(table) == 1 && table.state.lock().buffers.open_partitions() == 0
+}
+
+/// Lets go of the tables that were not asked for longest, at most `count`.
+fn evict_oldest(tables: &mut HashMap<TableRef, Arc<Table>>, count: usize) {
+    let evictable = tables.values().filter(|table| is_evictable(table));
+    let mut ages: Vec<_> = evictable.map(|table| (table.asked_at(), table.name.clone())).collect();
+    if let Some(last) = ages.len().min(count).checked_sub(1) {
+        ages.select_nth_unstable_by_key(last, |(asked_at, _)| *asked_at);
+    }
+    for (_, name) in ages.iter().take(count) {
+        tables.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ironbark_storage::clock::{Clock, ManualClock, SeededEntropy};
+
+    use super::*;
+
+    fn name(number: usize) -> TableRef {
+        TableRef::logs(format!("acme/web/t{number}").parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn tables_that_nobody_uses_make_room_for_others() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_ns(1)));
+        let ambient = Ambient { clock: Arc::clone(&clock) as _, entropy: Arc::new(SeededEntropy::new(1)) };
+        let tables = TableMap::new(Store::memory(), ambient, 4);
+        for number in 0..100 {
+            clock.advance_ns(1);
+            tables.get(&name(number)).await.expect("idle tables make room");
+        }
+        clock.advance_ns(1);
+        tables.get(&name(96)).await.unwrap();
+        tables.get(&name(100)).await.unwrap();
+        let kept = tables.all();
+        assert_eq!(kept.len(), 4);
+        assert!(
+            !kept.iter().any(|table| table.name == name(97)),
+            "the one that was not asked for longest goes"
+        );
+        let refused = tables.get(&name(101)).await.unwrap_err();
+        insta::assert_snapshot!(refused, @"4 tables of this server are being read or have rows in memory, and no more can be; retry in a few seconds, when rows have come to their segments. If that does not help, write to fewer tables at once");
+        assert!(refused.retry_after().is_some());
+        drop(kept);
+        let held = tables.get(&name(100)).await.unwrap();
+        clock.advance_ns(EVICT_IDLE_NS + 1);
+        tables.evict_idle(clock.now());
+        assert_eq!(tables.all().len(), 1, "one that somebody holds stays");
+        drop(held);
     }
 }

@@ -74,7 +74,8 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "engine.idempotency_age",
-        about: "How long an idempotency key is remembered.",
+        about: "How long an idempotency key is remembered. Only when keys and answers together take more than 512 MiB are \
+                the oldest forgotten earlier.",
         example: "24h",
         shape: Shape::Text,
         set: |config, text| key::milliseconds(text, 1_000).map(|ms| config.engine.idempotency_ms = ms),

@@ -9,8 +9,8 @@ use object_store::ObjectStore;
 
 use super::*;
 use crate::OnDamage;
-use crate::disk::Disk;
 use crate::disk::sim::Faults;
+use crate::disk::{Disk, DiskExt};
 
 /// Objects of segments in the store.
 async fn segment_objects(sim: &SimStore) -> usize {
@@ -253,4 +253,58 @@ async fn a_thousand_tenants_are_flushed_in_one_go() {
         let snapshot = engine.snapshot(table).await.unwrap();
         assert_eq!((snapshot.buffers().len(), snapshot.manifest().segments().count()), (0, 1));
     }
+}
+
+/// A second disk with the same data directory.
+fn copied(from: &SimDisk) -> SimDisk {
+    let to = SimDisk::new("/data");
+    for name in ["wal", "idempotency"] {
+        to.create_dir(&Path::new("/data").join(name)).unwrap();
+    }
+    for dir in ["/data", "/data/wal", "/data/idempotency"].map(Path::new) {
+        for file in from.list(dir).unwrap().iter().map(|entry| dir.join(&entry.name)) {
+            if let Ok(bytes) = from.read(&file) {
+                to.replace(&file, &bytes).unwrap();
+            }
+        }
+    }
+    to
+}
+
+#[tokio::test]
+async fn a_server_whose_data_directory_was_copied_stops_and_loses_nothing() {
+    let (disk, store) = (disk(), Store::memory());
+    let start = async |disk: &SimDisk, seed| {
+        let builder = EngineBuilder::on_disk(Arc::new(disk.clone()), Path::new("/data"), store.clone());
+        let ambient = Ambient::seeded(Timestamp::from_ns(400 * DAY_NS), seed);
+        builder.config(config()).ambient(ambient).by_hand().open().await.unwrap()
+    };
+    let first = start(&disk, 1).await;
+    first.append(&logs(), batch(&["a"], 1), None).await.unwrap();
+    let copy = copied(&disk);
+    let second = start(&copy, 2).await;
+    second.append(&logs(), batch(&["b"], 1), None).await.unwrap();
+    assert_eq!(second.flush().await.unwrap().rows, 2, "the copy brings back what the log holds");
+    // Nobody has told the first yet: these rows are acknowledged, and only its own disk has them.
+    first.append(&logs(), batch(&["c"], 1), None).await.unwrap();
+    first.append(&logs(), batch(&["d"], 2), None).await.unwrap();
+    let refused = first.flush().await.unwrap_err();
+    insta::assert_snapshot!(refused, @"manifest of default/default/default/logs: edit refused: the writer with epoch 1 was replaced by one with epoch 2");
+    let refused = first.append(&logs(), batch(&["e"], 2), None).await.unwrap_err();
+    insta::assert_snapshot!(refused, @"the write path has stopped: another server with a copy of this data directory has taken over; stop one of the two");
+    assert_eq!(refused.kind(), ironbark_storage::ErrorKind::Fatal);
+    assert!(refused.retry_after().is_none());
+    insta::assert_snapshot!(first.status().stopped.unwrap(), @"the write path has stopped: another server with a copy of this data directory has taken over; stop one of the two");
+    // Reads go on, and show each row once, whoever committed it. "c" lies in a buffer with "a", which is hidden now that
+    // a segment has it, and waits in the log for the restart.
+    first.refresh(&logs()).await.unwrap();
+    assert_eq!(messages(&visible(&first, &store, &logs()).await), ["a", "d", "b"]);
+    assert_eq!(messages(&visible(&second, &store, &logs()).await), ["a", "b"]);
+    // The operator stops the second: a restart of the first brings back what only its disk has, and no row twice.
+    drop((first, second));
+    let first = start(&disk.crash(3), 3).await;
+    assert_eq!(messages(&visible(&first, &store, &logs()).await), ["a", "c", "d", "b"]);
+    assert_eq!(first.flush().await.unwrap().rows, 2);
+    first.append(&logs(), batch(&["g"], 1), None).await.unwrap();
+    assert_eq!(messages(&visible(&first, &store, &logs()).await), ["a", "c", "d", "b", "g"]);
 }
