@@ -70,6 +70,18 @@ fn lines_come_back_byte_for_byte() {
 }
 
 #[test]
+fn a_load_without_timestamps_says_so() {
+    let place = Place::new();
+    let docker = r#"{"log":"boom\n","stream":"stderr","time":"2026-01-05T10:00:00.5Z"}"#;
+    place.file("docker.log", docker.as_bytes());
+    let ran = place.run(&["ingest", "docker.log"]).good();
+    assert!(ran.text().contains("no timestamps were found"), "{ran:?}");
+    let ran = place.run(&["ingest", "docker.log", "--format", "text"]).good();
+    assert!(!ran.text().contains("no timestamps were found"), "{ran:?}");
+    assert_eq!(place.count("timestamp = TIMESTAMP '2026-01-05T10:00:00.5Z'"), 1);
+}
+
+#[test]
 fn bytes_that_are_not_utf8_are_counted() {
     let place = Place::new();
     place.file("latin1.log", b"caf\xe9 \xff\xfe\nfine\n");

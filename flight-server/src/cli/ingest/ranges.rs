@@ -6,9 +6,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use ironbark_storage::{Ambient, LogBatchBuilder, LogSchema, RowRef, TagKind, TagSet, TimeWindow, Timestamp};
+use arrow::datatypes::TimestampNanosecondType;
+use ironbark_storage::{
+    Ambient, LogBatchBuilder, LogSchema, RowRef, TagKind, TagSet, TimeWindow, Timestamp, column,
+};
 use tokio::sync::mpsc;
 
 use super::LineFormat;
@@ -59,6 +62,8 @@ pub(super) struct Range {
     pub(super) refused: Vec<Refused>,
     /// Runs of bytes that were not UTF-8.
     pub(super) replaced: u64,
+    /// Rows of a file whose time is that of the load, because none was found in their lines.
+    pub(super) untimed: u64,
 }
 
 /// A line that was refused.
@@ -194,7 +199,8 @@ impl<'a> Cutter<'a> {
             return Ok(!self.ranges.is_closed());
         }
         let count = u64::try_from(lines.len() + refused.len()).unwrap_or(u64::MAX);
-        let mut range = Range { number, lines: count, rows: None, row_lines: Vec::new(), refused, replaced };
+        let row_lines = Vec::new();
+        let mut range = Range { number, lines: count, rows: None, row_lines, refused, replaced, untimed: 0 };
         match self.format {
             LineFormat::Ndjson => {
                 let batches = self.decode_json(&lines, &mut range)?;
@@ -204,6 +210,9 @@ impl<'a> Cutter<'a> {
             LineFormat::Auto | LineFormat::Text => self.recognise(&lines, &mut range)?,
         }
         range.refused.sort_by_key(|refused| refused.line);
+        if let (Some(began), Some(rows)) = (self.plan.fixed_now, &range.rows) {
+            range.untimed = rows_at(rows, began);
+        }
         if self.plan.fixed_now.is_none() {
             self.arrival = self.plan.ambient.clock.now();
         }
@@ -273,6 +282,14 @@ impl<'a> Cutter<'a> {
     fn refuse(&self, line: u64, error: String, text: &str) -> Refused {
         Refused { line, error, text: self.plan.keep_refused.then(|| text.to_owned()) }
     }
+}
+
+/// How many rows have this timestamp.
+fn rows_at(rows: &RecordBatch, time: Timestamp) -> u64 {
+    let times = rows.column_by_name(column::TIMESTAMP);
+    let times = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
+    let count = times.map_or(0, |times| times.values().iter().filter(|ns| **ns == time.ns()).count());
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 fn is_json_object(line: &str) -> bool {

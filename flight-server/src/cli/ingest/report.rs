@@ -16,6 +16,10 @@ use crate::cli::output::escape;
 /// Refused lines of a file that the report names.
 const REASONS_SHOWN_MAX: usize = 10;
 
+/// What surprises people who load files of other formats.
+const UNTIMED: &str = "  no timestamps were found, so all rows have the time of this load; of JSON only the field `timestamp` counts \
+                       (--format text takes the lines whole and finds timestamps behind other names)";
+
 /// What became of the lines of one file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileReport {
@@ -40,6 +44,9 @@ pub(super) struct Counts {
     pub(super) refused: u64,
     /// Runs of bytes that were not UTF-8.
     pub(super) replaced: u64,
+    /// Rows of a file whose time is that of the load.
+    #[serde(default)]
+    pub(super) untimed: u64,
 }
 
 impl FileReport {
@@ -79,6 +86,7 @@ impl FileReport {
         self.counts.accepted += accepted;
         self.counts.refused += u64::try_from(range.refused.len()).unwrap_or(u64::MAX) + (sent - accepted);
         self.counts.replaced += range.replaced;
+        self.counts.untimed += range.untimed;
         for refused in all_refused_lines(range, answer) {
             if self.refused.len() < REASONS_SHOWN_MAX {
                 self.refused.push((refused.line, refused.error));
@@ -87,7 +95,8 @@ impl FileReport {
     }
 
     fn describe(&self, text: &mut String) -> std::fmt::Result {
-        let Counts { lines, sent, accepted, refused, replaced } = self.counts;
+        let Counts { lines, sent, accepted, refused, replaced, untimed } = self.counts;
+        let all_untimed = untimed > 0 && untimed == sent;
         let [lines, sent, accepted, rejected] = [lines, sent, accepted, refused].map(HumanCount);
         writeln!(
             text,
@@ -101,6 +110,9 @@ impl FileReport {
         }
         if replaced > 0 {
             writeln!(text, "  {} runs of bytes that are not UTF-8 became U+FFFD", HumanCount(replaced))?;
+        }
+        if all_untimed {
+            writeln!(text, "{UNTIMED}")?;
         }
         for (line, error) in &self.refused {
             writeln!(text, "  line {line}: {}", escape::all(error))?;

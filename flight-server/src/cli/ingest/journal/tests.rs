@@ -25,7 +25,7 @@ fn a_load_goes_on_with_its_keys_and_counts() {
     let source = Source::open(&file).unwrap();
     let mut journal = Journal::begin(place.clone(), identity(), &source, Uuid::from_u128(7), NOW).unwrap();
     let mut report = FileReport::new(&file);
-    report.restore(Counts { lines: 5, sent: 4, accepted: 3, refused: 2, replaced: 1 }, false);
+    report.restore(Counts { lines: 5, sent: 4, accepted: 3, refused: 2, replaced: 1, untimed: 0 }, false);
     journal.acknowledge(0, &report, NOW).unwrap();
 
     let later = NOW.plus_ns(HOUR_NS);
