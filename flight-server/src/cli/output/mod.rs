@@ -141,7 +141,10 @@ pub(super) fn row_writer<'a>(
         });
     }
     Ok(match format {
-        Format::Table => Box::new(table::TableRows::new(out, schema, layout, terminal)),
+        Format::Table => {
+            let width = terminal.then(table::terminal_width).flatten();
+            Box::new(table::TableRows::new(out, schema, layout, width))
+        }
         Format::Json => Box::new(machine::TextRows::new(out, schema, json::Format::Json, terminal)?),
         Format::Ndjson => Box::new(machine::TextRows::new(out, schema, json::Format::NdJson, terminal)?),
         Format::Csv => Box::new(machine::TextRows::new(out, schema, json::Format::Csv, terminal)?),
