@@ -55,7 +55,7 @@ pub(super) fn find<'a>(line: &'a str, stamp: Option<&Found>) -> Option<&'a str> 
         return severity(line.get(priority)?);
     }
     if keyed::is_json(line) {
-        return named(line);
+        return mongo(line).or_else(|| named(line));
     }
     letter(line, stamp).or_else(|| Header::new(line, stamp).level()).or_else(|| named(line))
 }
@@ -93,6 +93,12 @@ fn named(line: &str) -> Option<&str> {
         let severity = matches!(value.as_bytes(), [b'0'..=b'7']);
         (severity || is_word(value) || LETTERS.contains(&value)).then_some(value)
     })
+}
+
+/// `{"t":{"$date":"…"},"s":"E",`, as `MongoDB` writes it since 4.4.
+fn mongo(line: &str) -> Option<&str> {
+    let at = line.starts_with(r#"{"t":{"$date""#).then(|| keyed::values(line, &["s"]).next())??;
+    line.get(at..at + 1).filter(|letter| LETTERS.contains(letter))
 }
 
 /// Levels of one letter or sign.
@@ -237,7 +243,7 @@ impl<'a> Header<'a> {
             return Token::End;
         }
         match last {
-            Some(b':') => level_behind_colon(token).map_or(Token::Tag, Token::Level),
+            Some(b':') => level_in_tag(token).map_or(Token::Tag, Token::Level),
             _ if !is_plain_word(token) || self.before_tag() => Token::Name,
             _ => Token::End,
         }
@@ -273,16 +279,32 @@ impl<'a> Header<'a> {
     }
 }
 
-/// `10.0.0.1(5000):app@shop:[77]:ERROR:`, as `PostgreSQL` writes it in the clouds.
-fn level_behind_colon(token: &str) -> Option<&str> {
-    let (_, word) = token.strip_suffix(':')?.rsplit_once(':')?;
+/// What the end of a tag tells: `10.0.0.1(5000):app@shop:[77]:ERROR:` of `PostgreSQL` in the clouds, `app.ERROR:` of
+/// PHP's Monolog, and the severity in `%ASA-3-106014:` of Cisco.
+fn level_in_tag(token: &str) -> Option<&str> {
+    let tag = token.strip_suffix(':')?;
+    if let Some(code) = tag.strip_prefix('%') {
+        let mut words = code.split('-');
+        words.next().filter(|facility| !facility.is_empty() && is_upper(facility))?;
+        let number = words.find(|word| matches!(word.as_bytes(), [b'0'..=b'7']))?;
+        return SEVERITIES.get(number.parse::<usize>().ok()?).copied();
+    }
+    let (_, word) = tag.rsplit_once([':', '.'])?;
     (is_word(word) && is_upper(word)).then_some(word)
 }
 
-/// `[error]`, `[INFO ]`, `(warn)`, `<Error>:`, and `[core:error]` as Apache writes it.
+/// `[error]`, `[INFO ]`, `(warn)`, `<Error>:`, `[core:error]` as Apache writes it, `[15:04:05 INF]` as Serilog does, and
+/// `[Note]` as `MySQL` does.
 fn bracketed(token: &str) -> Option<&str> {
     let token = token.strip_suffix(':').unwrap_or(token);
     let inner = token.strip_prefix(['[', '(', '<', '{'])?.strip_suffix([']', ')', '>', '}'])?.trim();
+    let behind_time = inner.rsplit_once(' ').filter(|(time, _)| {
+        time.contains(':')
+            && time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b','))
+    });
+    if let Some((_, word)) = behind_time {
+        return is_word(word).then_some(word);
+    }
     let word = match inner.rsplit_once(':') {
         Some((module, level)) if module.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
             level
@@ -290,7 +312,7 @@ fn bracketed(token: &str) -> Option<&str> {
         Some(_) => return None,
         None => inner,
     };
-    (is_word(word) || LETTERS.contains(&word)).then_some(word)
+    (is_word(word) || LETTERS.contains(&word) || word == "Note").then_some(word)
 }
 
 fn token_length(rest: &str) -> usize {

@@ -120,6 +120,22 @@ fn in_columns_and_behind_colons() {
 }
 
 #[test]
+fn as_known_programs_write_it() {
+    check(&[
+        ("[2024-01-02 15:04:05] production.ERROR: no user {\"id\":1}", "ERROR"),
+        ("[2024-01-02T15:04:05.123456+01:00] app.CRITICAL: x [] []", "CRITICAL"),
+        ("[15:04:05 INF] Now listening on: http://[::]:80", "INF"),
+        ("[15:04:05 the end] x", "none"),
+        ("2024-01-02 15:04:05 0 [Note] mariadbd: ready for connections", "Note"),
+        (r#"{"t":{"$date":"2024-01-02T15:04:05.123+00:00"},"s":"E",  "c":"NETWORK","msg":"x"}"#, "E"),
+        (r#"{"s":"E","msg":"x"}"#, "none"),
+        ("Jan  2 15:04:05 fw %ASA-3-106014: Deny inbound icmp", "err"),
+        ("*Jan  2 15:04:05.123: %LINEPROTO-5-UPDOWN: Line protocol is up", "notice"),
+        ("Jan  2 15:04:05 host app: %d-3-x: no code", "none"),
+    ]);
+}
+
+#[test]
 fn prose_has_no_level() {
     check(&[
         ("no error found", "none"),
