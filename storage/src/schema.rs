@@ -45,18 +45,7 @@ pub mod column {
 #[derive(Debug)]
 pub struct LogSchema;
 
-static GIVEN: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![
-        time_field(column::TIMESTAMP),
-        text_field(column::SOURCE),
-        text_field(column::LEVEL),
-        Field::new(column::MESSAGE, DataType::Utf8, false),
-        Field::new(column::TAGS, LogSchema::tags_type(), false),
-        text_field(column::TRACE_ID),
-        text_field(column::SPAN_ID),
-        text_field(column::TAG_TYPES),
-    ]))
-});
+static GIVEN: LazyLock<SchemaRef> = LazyLock::new(|| stored_without(&[column::INGESTED_AT, column::ROW_ID]));
 
 static STORED: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -73,10 +62,12 @@ static STORED: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-static SHOWN: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let fields = STORED.fields().iter().filter(|field| field.name() != column::TAG_TYPES).cloned();
+static SHOWN: LazyLock<SchemaRef> = LazyLock::new(|| stored_without(&[column::TAG_TYPES]));
+
+fn stored_without(left_out: &[&str]) -> SchemaRef {
+    let fields = STORED.fields().iter().filter(|field| !left_out.contains(&field.name().as_str())).cloned();
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-});
+}
 
 fn time_field(name: &str) -> Field {
     Field::new(name, LogSchema::time_type(), false)
@@ -121,10 +112,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shown_is_stored_without_what_is_internal() {
-        let names: Vec<_> = LogSchema::shown().fields().iter().map(|f| f.name().clone()).collect();
+    fn given_and_shown_are_stored_without_some_columns() {
+        let names = |schema: SchemaRef| {
+            let names: Vec<_> = schema.fields().iter().map(|f| f.name().clone()).collect();
+            names.join(" ")
+        };
         assert_eq!(
-            names.join(" "),
+            names(LogSchema::given()),
+            "timestamp source level message tags trace_id span_id _tag_types"
+        );
+        assert_eq!(
+            names(LogSchema::shown()),
             "timestamp ingested_at source level message tags trace_id span_id _row_id"
         );
     }

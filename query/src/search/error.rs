@@ -8,7 +8,7 @@ use std::fmt;
 use datafusion::error::DataFusionError;
 
 use super::ast::Span;
-use super::{DEPTH_MAX, QUERY_BYTES_MAX, TERMS_MAX};
+use super::{DEPTH_MAX, QUERY_BYTES_MAX, REGEX_SUM_BYTES_MAX, TERMS_MAX};
 use crate::error::Error;
 
 /// How many characters of the query [`SearchError::render`] shows on each side of the place.
@@ -66,6 +66,12 @@ pub enum Problem {
         /// Its reason, on one line.
         reason: String,
     },
+    /// More than [`REGEX_SUM_BYTES_MAX`].
+    #[error(
+        "with this one, the regular expressions and patterns of the query take more than {REGEX_SUM_BYTES_MAX} bytes \
+         compiled; search with fewer or simpler ones"
+    )]
+    RegexesTooLarge,
     /// An IP block whose prefix does not fit.
     #[error(
         "`/{prefix}` is no prefix length, expected a number from 0 to {bits_max}; to search for the text itself, put it in quotes"

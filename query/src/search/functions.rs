@@ -17,8 +17,8 @@ use datafusion::logical_expr::{
 };
 
 use super::error::SearchError;
-use super::matcher::Matcher;
-use super::parser::parse;
+use super::matcher::{Matcher, RegexBudget};
+use super::parser::parse_within;
 
 /// The name of the function on a text.
 pub const MATCHES: &str = "matches";
@@ -33,8 +33,11 @@ pub(super) fn matches_udf() -> Arc<ScalarUDF> {
 }
 
 /// `matches(text, 'query')` with its query compiled, so that it is done once and not for every batch.
-pub(super) fn compiled_matches_udf(query: &str) -> Result<Arc<ScalarUDF>, SearchError> {
-    let compiled = Some(Arc::new(compile(query)?));
+pub(super) fn compiled_matches_udf(
+    query: &str,
+    regexes: &mut RegexBudget,
+) -> Result<Arc<ScalarUDF>, SearchError> {
+    let compiled = Some(Arc::new(compile(query, regexes)?));
     Ok(Arc::new(MatchesFunction { compiled }.into()))
 }
 
@@ -43,8 +46,8 @@ pub(super) fn search_udf() -> Arc<ScalarUDF> {
     Arc::new(SearchFunction { signature: text_signature() }.into())
 }
 
-fn compile(query: &str) -> Result<Matcher, SearchError> {
-    Matcher::compile(&parse(query)?, query)
+fn compile(query: &str, regexes: &mut RegexBudget) -> Result<Matcher, SearchError> {
+    Matcher::compile(&parse_within(query, regexes)?, query)
 }
 
 fn text_signature() -> Signature {
@@ -132,7 +135,7 @@ impl ScalarUDFImpl for MatchesFunction {
         let matcher = match (&self.compiled, query) {
             (Some(compiled), _) => compiled.as_ref(),
             (None, ColumnarValue::Scalar(ScalarValue::Utf8(Some(query)))) => {
-                fresh = compile(query)?;
+                fresh = compile(query, &mut RegexBudget::default())?;
                 &fresh
             }
             _ => {

@@ -19,7 +19,7 @@ use super::ast::{Cidr, Operand, Pattern, RegexText, Term, TextQuery, Value};
 use super::error::{Problem, SearchError};
 use super::ip::holds_address_in;
 use super::needle::{Edge, Needle};
-use super::{REGEX_BYTES_MAX, REGEX_DFA_BYTES_MAX};
+use super::{REGEX_BYTES_MAX, REGEX_DFA_BYTES_MAX, REGEX_SUM_BYTES_MAX};
 
 /// A compiled query on one text.
 #[derive(Debug)]
@@ -126,6 +126,15 @@ fn words(text: &str) -> Node {
     }
 }
 
+/// Whether a pattern is matched by a regular expression; see [`stars`].
+fn is_regex(pattern: &Pattern) -> bool {
+    match pattern.pieces() {
+        [start, end] => !start.is_empty() && !end.is_empty(),
+        [start, _, end] => !start.is_empty() || !end.is_empty(),
+        _ => true,
+    }
+}
+
 /// `pre*` is tokens in a row of which the last goes on; `*in*` is text anywhere; in all other patterns a star
 /// stands for letters, digits and `_`, and an end without a star is the end of a token.
 fn stars(pattern: &Pattern) -> Result<Node, String> {
@@ -142,6 +151,10 @@ fn stars(pattern: &Pattern) -> Result<Node, String> {
 }
 
 fn stars_regex(pieces: &[String]) -> Result<Regex, String> {
+    build_regex(&stars_text(pieces))
+}
+
+fn stars_text(pieces: &[String]) -> RegexText {
     const TOKEN_CHAR: &str = r"[\p{Alphabetic}\p{N}_]";
     const NOT_TOKEN_CHAR: &str = r"[^\p{Alphabetic}\p{N}_]";
     let is_token_end = |c: Option<char>| c.is_some_and(storage::is_token_char);
@@ -151,24 +164,75 @@ fn stars_regex(pieces: &[String]) -> Result<Regex, String> {
     let after = if ends_in_token { format!("(?:{NOT_TOKEN_CHAR}|$)") } else { String::new() };
     let escaped: Vec<_> = pieces.iter().map(|piece| regex::escape(piece)).collect();
     let pattern = format!("{before}{}{after}", escaped.join(&format!("{TOKEN_CHAR}*")));
-    build_regex(&RegexText { pattern, ignore_case: true })
+    RegexText { pattern, ignore_case: true }
 }
 
 /// Builds a regular expression within the limits; the error is the reason, on one line.
-pub(super) fn build_regex(regex: &RegexText) -> Result<Regex, String> {
-    let built = RegexBuilder::new(&regex.pattern)
+fn build_regex(regex: &RegexText) -> Result<Regex, String> {
+    try_build(regex, REGEX_BYTES_MAX).map_err(|error| reason(&error))
+}
+
+fn try_build(regex: &RegexText, bytes_max: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(&regex.pattern)
         .case_insensitive(regex.ignore_case)
-        .size_limit(REGEX_BYTES_MAX)
+        .size_limit(bytes_max)
         .dfa_size_limit(REGEX_DFA_BYTES_MAX)
-        .build();
-    built.map_err(|error| match error {
+        .build()
+}
+
+fn reason(error: &regex::Error) -> String {
+    match error {
         regex::Error::CompiledTooBig(limit) => format!("compiled it exceeds the limit of {limit} bytes"),
         other => {
             let text = other.to_string();
             let reason = text.lines().last().unwrap_or_default();
             reason.strip_prefix("error: ").unwrap_or(reason).to_owned()
         }
-    })
+    }
+}
+
+/// The smallest size at which a regular expression is weighed, in bytes.
+const WEIGHED_BYTES_MIN: usize = 4 << 10;
+
+/// What the regular expressions of a query may still take together. They do not tell their size, so each is built
+/// with larger and larger limits, and weighs as much as the first that it fits into.
+#[derive(Debug)]
+pub(super) struct RegexBudget {
+    left: usize,
+}
+
+impl Default for RegexBudget {
+    fn default() -> Self {
+        Self { left: REGEX_SUM_BYTES_MAX }
+    }
+}
+
+impl RegexBudget {
+    /// Takes what the value will cost once it is compiled; most cost nothing.
+    pub(super) fn take(&mut self, value: &Value) -> Result<(), Problem> {
+        match value {
+            Value::Regex(regex) => self.weigh(regex),
+            Value::Pattern(pattern) if is_regex(pattern) => self.weigh(&stars_text(pattern.pieces())),
+            _ => Ok(()),
+        }
+    }
+
+    fn weigh(&mut self, regex: &RegexText) -> Result<(), Problem> {
+        let mut bytes = WEIGHED_BYTES_MIN;
+        while bytes <= self.left {
+            match try_build(regex, bytes) {
+                Ok(_) => {
+                    self.left = self.left.saturating_sub(bytes);
+                    return Ok(());
+                }
+                Err(regex::Error::CompiledTooBig(_)) if bytes < REGEX_BYTES_MAX => {
+                    bytes = bytes.saturating_mul(2)
+                }
+                Err(error) => return Err(Problem::Regex { reason: reason(&error) }),
+            }
+        }
+        Err(Problem::RegexesTooLarge)
+    }
 }
 
 /// Tokens that have to follow each other; whatever stands between them.

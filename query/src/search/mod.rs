@@ -50,6 +50,8 @@ pub const DEPTH_MAX: usize = 64;
 pub const TERMS_MAX: usize = 1024;
 /// The largest compiled regular expression, in bytes.
 pub const REGEX_BYTES_MAX: usize = 1 << 20;
+/// The most that all regular expressions of a query (of all searches in an SQL statement) take compiled, in bytes.
+pub const REGEX_SUM_BYTES_MAX: usize = 16 << 20;
 /// The largest cache of a regular expression while it runs, in bytes.
 pub const REGEX_DFA_BYTES_MAX: usize = 2 << 20;
 

@@ -21,7 +21,7 @@ use super::ast::{
 use super::error::{Problem, SearchError};
 use super::lexer::{Cursor, Glyph, Stops, Word, text_of};
 use super::literal::{self, Reading};
-use super::matcher::build_regex;
+use super::matcher::RegexBudget;
 use super::{DEPTH_MAX, QUERY_BYTES_MAX, TERMS_MAX};
 
 /// Parses a search query.
@@ -29,11 +29,16 @@ use super::{DEPTH_MAX, QUERY_BYTES_MAX, TERMS_MAX};
 /// # Errors
 /// What is wrong and where, if it is not one or breaks a limit.
 pub fn parse(query: &str) -> Result<TextQuery, SearchError> {
+    parse_within(query, &mut RegexBudget::default())
+}
+
+/// [`parse`], for one of several queries that share a budget.
+pub(super) fn parse_within(query: &str, regexes: &mut RegexBudget) -> Result<TextQuery, SearchError> {
     if query.len() > QUERY_BYTES_MAX {
         let problem = Problem::TooLong { bytes: query.len() };
         return Err(SearchError::new("", Span::default(), problem));
     }
-    let mut parser = Parser { cursor: Cursor::new(query), depth: 0, terms: 0 };
+    let mut parser = Parser { cursor: Cursor::new(query), depth: 0, terms: 0, regexes };
     parser.cursor.skip_space();
     if parser.cursor.peek().is_none() {
         return Ok(TextQuery::Everything);
@@ -56,6 +61,7 @@ enum Next {
 
 struct Parser<'q> {
     cursor: Cursor<'q>,
+    regexes: &'q mut RegexBudget,
     depth: usize,
     terms: usize,
 }
@@ -404,10 +410,14 @@ impl Parser<'_> {
     }
 
     fn regex(&mut self, pattern: String, ignore_case: bool, start: usize) -> Result<Value, SearchError> {
-        let regex = RegexText { pattern, ignore_case };
-        match build_regex(&regex) {
-            Ok(_) => Ok(Value::Regex(regex)),
-            Err(reason) => Err(self.cursor.error(self.cursor.span_from(start), Problem::Regex { reason })),
+        self.weighed(Value::Regex(RegexText { pattern, ignore_case }), self.cursor.span_from(start))
+    }
+
+    /// The value, if the regular expression that it may need is right and there is room for it.
+    fn weighed(&mut self, value: Value, span: Span) -> Result<Value, SearchError> {
+        match self.regexes.take(&value) {
+            Ok(()) => Ok(value),
+            Err(problem) => Err(self.cursor.error(span, problem)),
         }
     }
 
@@ -420,7 +430,8 @@ impl Parser<'_> {
         }
         if word.glyphs.iter().any(|glyph| glyph.is('*')) {
             let pieces = word.glyphs.split(|glyph| glyph.is('*')).map(text_of).collect();
-            return Ok(Pattern::new(pieces).map_or(Value::Present, Value::Pattern));
+            let value = Pattern::new(pieces).map_or(Value::Present, Value::Pattern);
+            return self.weighed(value, word.span);
         }
         match self.cidr(&word)? {
             Some(cidr) => Ok(Value::Cidr(cidr)),

@@ -25,7 +25,8 @@ use ironbark_storage::clock::Clock;
 
 use super::compile::compile;
 use super::functions::{MATCHES, SEARCH, compiled_matches_udf, matches_udf, search_udf};
-use super::parser::parse;
+use super::matcher::RegexBudget;
+use super::parser::parse_within;
 use crate::error::Error;
 
 /// Gives sessions the functions of search and their rule. The clock says what `now` means in a query.
@@ -78,12 +79,14 @@ impl AnalyzerRule for SearchRule {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|node| self.expand(node)).map(|transformed| transformed.data)
+        let mut regexes = RegexBudget::default();
+        let expanded = plan.transform_up_with_subqueries(|node| self.expand(node, &mut regexes));
+        expanded.map(|transformed| transformed.data)
     }
 }
 
 impl SearchRule {
-    fn expand(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    fn expand(&self, node: LogicalPlan, regexes: &mut RegexBudget) -> Result<Transformed<LogicalPlan>> {
         let is_call = |expr: &Expr| Ok(function_name(expr).is_some());
         let mut calls = false;
         for expr in node.expressions() {
@@ -96,43 +99,46 @@ impl SearchRule {
         let names = NamePreserver::new(&node);
         let rewritten = node.map_expressions(|expr| {
             let name = names.save(&expr);
-            let rewritten = expr.transform_up(|expr| self.call(expr, &scope))?;
+            let rewritten = expr.transform_up(|expr| self.call(expr, &scope, regexes))?;
             Ok(rewritten.update_data(|expr| name.restore(expr)))
         })?;
         rewritten.map_data(LogicalPlan::recompute_schema)
     }
 
     /// Puts the meaning in the place of a call; other expressions stay.
-    fn call(&self, expr: Expr, scope: &Scope) -> Result<Transformed<Expr>> {
+    fn call(&self, expr: Expr, scope: &Scope, regexes: &mut RegexBudget) -> Result<Transformed<Expr>> {
         match (function_name(&expr), expr) {
             (Some(SEARCH), Expr::ScalarFunction(call)) => {
                 let [query] = call.args.as_slice() else {
                     return Err(ScopeError::Arguments { function: SEARCH, example: SEARCH_EXAMPLE }.into());
                 };
                 let query = literal(query, SEARCH, SEARCH_EXAMPLE)?;
-                let compiled = compile(&parse(&query)?, &query, self.clock.now())?;
+                let compiled = compile(&parse_within(&query, regexes)?, &query, self.clock.now())?;
                 let qualified = compiled.transform_up(|expr| match expr {
                     Expr::Column(column) => {
                         scope.column(&column.name).map(|c| Transformed::yes(Expr::Column(c)))
                     }
-                    Expr::ScalarFunction(call) if call.name() == MATCHES => compile_matches(call),
+                    // What is in it was weighed above, as a part of the whole.
+                    Expr::ScalarFunction(call) if call.name() == MATCHES => {
+                        compile_matches(call, &mut RegexBudget::default())
+                    }
                     other => Ok(Transformed::no(other)),
                 });
                 scope.check()?;
                 Ok(Transformed::yes(qualified?.data))
             }
-            (Some(_), Expr::ScalarFunction(call)) => compile_matches(call),
+            (Some(_), Expr::ScalarFunction(call)) => compile_matches(call, regexes),
             (_, other) => Ok(Transformed::no(other)),
         }
     }
 }
 
-fn compile_matches(mut call: ScalarFunction) -> Result<Transformed<Expr>> {
+fn compile_matches(mut call: ScalarFunction, regexes: &mut RegexBudget) -> Result<Transformed<Expr>> {
     let [_, query] = call.args.as_slice() else {
         return Err(ScopeError::Arguments { function: MATCHES, example: MATCHES_EXAMPLE }.into());
     };
     let query = literal(query, MATCHES, MATCHES_EXAMPLE)?;
-    call.func = compiled_matches_udf(&query)?;
+    call.func = compiled_matches_udf(&query, regexes)?;
     Ok(Transformed::yes(Expr::ScalarFunction(call)))
 }
 

@@ -13,6 +13,7 @@
 //! Nothing relies on overwriting an object, nor on the order of a listing.
 
 mod confined;
+mod copy;
 mod local;
 mod s3;
 pub mod sim;

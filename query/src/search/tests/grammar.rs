@@ -486,3 +486,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn all_regular_expressions_of_a_query_are_bounded_together() {
+    let large = "/(?:[a-z]{1,30}[0-9]{1,30}x){30}/ ";
+    let Err(error) = parse(&large.repeat(200)) else { panic!("200 large expressions went through") };
+    assert_eq!(error.problem(), &Problem::RegexesTooLarge);
+    assert_eq!((error.column() - 1) % large.len(), 0, "the column is where one of them begins");
+    assert!(error.column() > 10 * large.len());
+    assert_snapshot!(error.problem(), @"with this one, the regular expressions and patterns of the query take more than 16777216 bytes compiled; search with fewer or simpler ones");
+    let pattern = "st*r*s OR ";
+    assert_eq!(
+        parse(&format!("{}x", pattern.repeat(1_000))).unwrap_err().problem(),
+        &Problem::RegexesTooLarge
+    );
+    // Many of usual size are fine.
+    for usual in ["/time(d )?out/ ", "t*out ", "pre* ", "*in* "] {
+        assert!(parse(&usual.repeat(20)).is_ok(), "{usual}");
+    }
+    assert!(parse(&"/[0-9]+ms/ ".repeat(1_000)).is_ok());
+}

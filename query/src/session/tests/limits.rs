@@ -180,3 +180,12 @@ async fn functions_do_not_make_much_text_of_little() {
             .is_ok()
     );
 }
+
+#[tokio::test]
+async fn the_regular_expressions_of_all_searches_in_a_statement_are_bounded_together() {
+    let call = "matches(message, '/(?:[a-z]{1,30}[0-9]{1,30}x){30}/')";
+    let all = |count: usize| format!("SELECT 1 FROM logs WHERE {}", vec![call; count].join(" OR "));
+    let error = few().error(&all(200)).await;
+    insta::assert_snapshot!(error, @"Request: search: column 1: with this one, the regular expressions and patterns of the query take more than 16777216 bytes compiled; search with fewer or simpler ones");
+    few().query(&all(2)).await.unwrap();
+}

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 
+use object_store::ObjectStoreExt;
 use tempfile::TempDir;
 
 use super::*;
