@@ -25,6 +25,11 @@ impl From<DataFusionError> for Error {
 }
 
 impl Error {
+    /// The query's task ended by a panic: damaged pages can do that to the decoder, and so can a defect.
+    pub(crate) fn died() -> Self {
+        Self::Pages { reason: "the query died".to_owned(), segments: Vec::new() }
+    }
+
     /// An error while a statement is parsed or planned.
     pub(crate) fn from_plan(error: DataFusionError) -> Self {
         sort(error, None, Phase::Plan)
@@ -56,15 +61,14 @@ fn sort(error: DataFusionError, place: Option<Place>, phase: Phase) -> Error {
         DataFusionError::External(inner) => external(inner, place, phase),
         DataFusionError::ParquetError(inner) => match *inner {
             ParquetError::External(inner) => external(inner, place, phase),
-            other => Error::Read { reason: other.to_string(), kind: ironbark_storage::ErrorKind::Corrupt },
+            other => undecodable(&other.to_string()),
         },
         DataFusionError::ArrowError(inner, text) => match *inner {
             arrow::error::ArrowError::ExternalError(inner) => external(inner, place, phase),
-            arrow::error::ArrowError::ParquetError(reason) => {
-                Error::Read { reason, kind: ironbark_storage::ErrorKind::Corrupt }
-            }
+            arrow::error::ArrowError::ParquetError(reason) => undecodable(&reason),
             other => plain(&DataFusionError::ArrowError(Box::new(other), text), place, phase),
         },
+        DataFusionError::ExecutionJoin(_) => Error::died(),
         DataFusionError::SQL(inner, _) => syntax(*inner, place),
         DataFusionError::SchemaError(inner, _) => schema(&inner, place),
         other => plain(&other, place, phase),
@@ -80,11 +84,30 @@ fn external(inner: Box<dyn StdError + Send + Sync>, place: Option<Place>, phase:
         Ok(error) => return Error::Storage(*error),
         Err(inner) => inner,
     };
+    let inner = match inner.downcast::<arrow::error::ArrowError>() {
+        Ok(error) => return sort(DataFusionError::ArrowError(error, None), place, phase),
+        Err(inner) => inner,
+    };
+    let inner = match inner.downcast::<ParquetError>() {
+        Ok(error) => return sort(DataFusionError::ParquetError(error), place, phase),
+        Err(inner) => inner,
+    };
+    if inner.downcast_ref::<tokio::task::JoinError>().is_some() {
+        return Error::died();
+    }
     match inner.downcast::<DataFusionError>() {
         Ok(error) => sort(*error, place, phase),
         Err(inner) => {
             storage(inner.as_ref()).unwrap_or_else(|| Error::Internal { reason: inner.to_string() })
         }
+    }
+}
+
+/// Pages that Parquet refuses. The stream adds which segments they may be of.
+fn undecodable(reason: &str) -> Error {
+    Error::Pages {
+        reason: format!("the query met pages that cannot be decoded ({reason})"),
+        segments: Vec::new(),
     }
 }
 

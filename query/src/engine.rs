@@ -9,6 +9,7 @@ use ironbark_storage::{Ambient, Store, Tables, TenantId};
 
 use crate::config::QueryConfig;
 use crate::error::Result;
+use crate::session::planning::Plannings;
 use crate::session::{Session, base};
 use crate::table::TailCache;
 
@@ -21,6 +22,7 @@ pub struct QueryEngine {
     pub(crate) base: SessionState,
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) tails: Arc<TailCache>,
+    pub(crate) plannings: Plannings,
 }
 
 impl QueryEngine {
@@ -34,7 +36,8 @@ impl QueryEngine {
         let runtime = base::runtime(&config)?;
         let base = base::state(&config, &runtime, &ambient);
         let tails = Arc::new(TailCache::new(config.tail_cache_bytes));
-        Ok(Arc::new(Self { config, store, tables, ambient, base, runtime, tails }))
+        let plannings = Plannings::default();
+        Ok(Arc::new(Self { config, store, tables, ambient, base, runtime, tails, plannings }))
     }
 
     /// A session of a tenant: it sees this tenant's tables and nothing else.

@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Deadline,
     /// The query needed more memory, disk or rows than its limits allow: narrow it or raise them.
     Exhausted,
+    /// The server has too much to do at this moment, and did nothing: retry a little later.
+    Busy,
     /// The stored data is at fault, or the object store: see the storage error's own kind.
     Storage(ironbark_storage::ErrorKind),
     /// This process is at fault: give up and report it.
@@ -51,6 +53,8 @@ pub enum Limit {
     Rows(u64),
     /// The size of the text, in bytes.
     SqlBytes(usize),
+    /// The number of statements that are planned at once.
+    Plannings(usize),
     /// The number of things of one sort in a statement.
     Items {
         /// The most that may be.
@@ -79,6 +83,10 @@ impl fmt::Display for Limit {
                     "the statement is longer than {bytes} bytes; pass long lists as parameters or split it"
                 )
             }
+            Self::Plannings(limit) => write!(
+                f,
+                "{limit} statements are being planned, which is the limit; nothing was done, retry in a few seconds"
+            ),
             Self::Items { limit, what } => {
                 write!(f, "the statement has more than {limit} {what}; split it or write it shorter")
             }
@@ -168,6 +176,18 @@ pub enum Error {
         /// The storage's kind.
         kind: ironbark_storage::ErrorKind,
     },
+    /// Pages of a segment could not be decoded, or the query died while it decoded them.
+    #[error(
+        "{reason}, while it read {}; run `ironbark admin check`: it names damaged objects, which are to be restored \
+         from a copy. If it finds none, report this with the query",
+        listed(.segments)
+    )]
+    Pages {
+        /// What happened.
+        reason: String,
+        /// The keys of the segments that were read last; the damaged one is among them.
+        segments: Vec<String>,
+    },
     /// A defect of ours, or of DataFusion.
     #[error("internal error: {reason}; please report it with the query")]
     Internal {
@@ -185,6 +205,14 @@ fn at(place: Option<Place>) -> String {
 
 fn in_brackets(place: Option<Place>) -> String {
     place.map(|place| format!(" ({place})")).unwrap_or_default()
+}
+
+fn listed(segments: &[String]) -> String {
+    match segments {
+        [] => "a segment".to_owned(),
+        [one] => format!("segment {one}"),
+        many => format!("one of the segments {}", many.join(", ")),
+    }
 }
 
 fn hint(suggestion: Option<&str>) -> String {
@@ -206,11 +234,13 @@ impl Error {
             | Self::Limit(Limit::SqlBytes(_) | Limit::Items { .. }) => ErrorKind::Request,
             Self::Refused { .. } => ErrorKind::Refused,
             Self::Limit(Limit::TimeMs(_)) => ErrorKind::Deadline,
+            Self::Limit(Limit::Plannings(_)) => ErrorKind::Busy,
             Self::Limit(Limit::Rows(_)) | Self::Memory { .. } => ErrorKind::Exhausted,
             Self::Storage(ironbark_storage::Error::TableNotFound { .. }) => ErrorKind::NotFound,
             Self::Storage(ironbark_storage::Error::TableExists { .. }) => ErrorKind::Exists,
             Self::Storage(error) => ErrorKind::Storage(error.kind()),
             Self::Read { kind, .. } => ErrorKind::Storage(*kind),
+            Self::Pages { .. } => ErrorKind::Storage(ironbark_storage::ErrorKind::Corrupt),
             Self::Internal { .. } => ErrorKind::Fatal,
         }
     }

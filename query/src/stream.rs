@@ -10,6 +10,7 @@
 //! batches, and scans at every request. Joins, which may work long between two batches, are stopped by the interrupt.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
@@ -24,6 +25,7 @@ use crate::boundary;
 use crate::config::Limits;
 use crate::error::{Error, Limit, Result};
 use crate::interrupt::Interrupt;
+use crate::table::Reading;
 
 /// Batches that wait for the receiver.
 const QUEUE_BATCHES_MAX: usize = 2;
@@ -41,6 +43,7 @@ pub struct QueryStream {
     rows: u64,
     done: bool,
     interrupt: Interrupt,
+    reading: Arc<Reading>,
     _task: SpawnedTask<()>,
 }
 
@@ -52,6 +55,7 @@ impl QueryStream {
         limits: Limits,
         deadline: Instant,
         interrupt: Interrupt,
+        reading: Arc<Reading>,
     ) -> Self {
         let (sender, batches) = mpsc::channel(QUEUE_BATCHES_MAX);
         let wire = SchemaRef::clone(&schema);
@@ -68,7 +72,7 @@ impl QueryStream {
             }
         });
         let deadline = Box::pin(tokio::time::sleep_until(deadline));
-        Self { schema, batches, deadline, limits, rows: 0, done: false, interrupt, _task: task }
+        Self { schema, batches, deadline, limits, rows: 0, done: false, interrupt, reading, _task: task }
     }
 
     /// The columns: no view, dictionary or large types.
@@ -79,6 +83,17 @@ impl QueryStream {
     fn out_of_time(&self) -> Error {
         let ms = u64::try_from(self.limits.timeout.as_millis()).unwrap_or(u64::MAX);
         Error::Limit(Limit::TimeMs(ms))
+    }
+
+    /// Says of an error of damaged pages which segments were being read. Without any it is a defect.
+    fn placed(&self, error: Error) -> Error {
+        match error {
+            Error::Pages { reason, .. } => match self.reading.latest() {
+                segments if segments.is_empty() => Error::Internal { reason },
+                segments => Error::Pages { reason, segments },
+            },
+            error => error,
+        }
     }
 
     fn check(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -109,9 +124,9 @@ impl Stream for QueryStream {
                 Err(error) => Some(Err(error)),
             },
             Poll::Ready(Some(Ok(None))) => None,
-            Poll::Ready(Some(Err(error))) => Some(Err(error)),
+            Poll::Ready(Some(Err(error))) => Some(Err(self.placed(error))),
             Poll::Ready(None) if Instant::now() >= self.deadline.deadline() => Some(Err(self.out_of_time())),
-            Poll::Ready(None) => Some(Err(Error::Internal { reason: "the query's task died".to_owned() })),
+            Poll::Ready(None) => Some(Err(self.placed(Error::died()))),
             Poll::Pending => {
                 std::task::ready!(self.deadline.as_mut().poll(cx));
                 Some(Err(self.out_of_time()))

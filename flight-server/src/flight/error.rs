@@ -22,6 +22,7 @@ pub(super) fn query(error: &ironbark_query::Error) -> Status {
         Kind::Exists => Code::AlreadyExists,
         Kind::Deadline => Code::DeadlineExceeded,
         Kind::Exhausted => Code::ResourceExhausted,
+        Kind::Busy => Code::Unavailable,
         Kind::Storage(kind) => code_of(kind),
         Kind::Fatal => Code::Internal,
     };

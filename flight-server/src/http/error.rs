@@ -114,6 +114,7 @@ impl From<ironbark_query::Error> for HttpError {
             Kind::Exists => Code::Conflict,
             Kind::Deadline => Code::Timeout,
             Kind::Exhausted => Code::LimitExceeded,
+            Kind::Busy => Code::Unavailable,
             Kind::Storage(kind) => code_of(kind),
             Kind::Fatal => Code::Internal,
         };

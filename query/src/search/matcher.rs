@@ -226,7 +226,7 @@ impl RegexBudget {
                     return Ok(());
                 }
                 Err(regex::Error::CompiledTooBig(_)) if bytes < REGEX_BYTES_MAX => {
-                    bytes = bytes.saturating_mul(2)
+                    bytes = bytes.saturating_mul(2);
                 }
                 Err(error) => return Err(Problem::Regex { reason: reason(&error) }),
             }

@@ -13,6 +13,7 @@ mod expand;
 mod metadata;
 mod page;
 mod parameters;
+pub(crate) mod planning;
 mod sandbox;
 mod show;
 mod statement;
@@ -124,34 +125,36 @@ impl Session {
         state
     }
 
-    async fn run_plan(
-        &self,
-        plan: &LogicalPlan,
-        schema: SchemaRef,
-        deadline: Instant,
-    ) -> Result<QueryStream> {
-        self.run_plan_in(&self.state().await?, plan, schema, deadline).await
+    async fn run_plan(&self, plan: LogicalPlan, schema: SchemaRef, deadline: Instant) -> Result<QueryStream> {
+        self.run_plan_in(self.state().await?, plan, schema, deadline).await
     }
 
     async fn run_plan_in(
         &self,
-        state: &SessionState,
-        plan: &LogicalPlan,
+        state: SessionState,
+        plan: LogicalPlan,
         schema: SchemaRef,
         deadline: Instant,
     ) -> Result<QueryStream> {
-        let plan = state.optimize(plan).map_err(Error::from_plan)?;
-        let plan =
-            state.query_planner().create_physical_plan(&plan, state).await.map_err(Error::from_plan)?;
-        let interrupt = Interrupt::default();
-        let source = execute_stream(interrupt.guard(plan)?, state.task_ctx())?;
-        Ok(QueryStream::spawn(source, schema, self.limits, deadline, interrupt))
+        let limits = self.limits;
+        let work = async move {
+            let plan = state.optimize(&plan).map_err(Error::from_plan)?;
+            let planner = state.query_planner();
+            let plan = planner.create_physical_plan(&plan, &state).await.map_err(Error::from_plan)?;
+            let interrupt = Interrupt::default();
+            let source = execute_stream(interrupt.guard(plan)?, state.task_ctx())?;
+            let snapshots = state.config().get_extension::<Snapshots>();
+            let reading = snapshots.map(|snapshots| snapshots.reading()).unwrap_or_default();
+            Ok(QueryStream::spawn(source, schema, limits, deadline, interrupt, reading))
+        };
+        self.planned(deadline, work).await
     }
 
     fn ready(&self, schema: SchemaRef, batches: Vec<RecordBatch>, deadline: Instant) -> Result<QueryStream> {
         let source =
             datafusion::physical_plan::memory::MemoryStream::try_new(batches, Arc::clone(&schema), None)?;
-        Ok(QueryStream::spawn(Box::pin(source), schema, self.limits, deadline, Interrupt::default()))
+        let (interrupt, reading) = (Interrupt::default(), Arc::default());
+        Ok(QueryStream::spawn(Box::pin(source), schema, self.limits, deadline, interrupt, reading))
     }
 
     fn out_of_time(&self) -> Error {

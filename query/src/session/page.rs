@@ -121,7 +121,7 @@ async fn page(session: &Session, request: &SearchRequest, deadline: Instant) -> 
         .and_then(LogicalPlanBuilder::build)
         .map_err(Error::from_plan)?;
     let state = session.state_of(names, snapshots);
-    let stream = session.run_plan_in(&state, &plan, LogSchema::stored(), deadline).await?;
+    let stream = session.run_plan_in(state, plan, LogSchema::stored(), deadline).await?;
     let batches: Vec<RecordBatch> = stream.try_collect().await?;
     finish(batches, request, high_water, now)
 }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::ParamValues;
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
@@ -56,16 +55,8 @@ impl Statement {
     pub(crate) async fn prepare(session: Session, sql: &str) -> Result<Self> {
         let deadline = Instant::now() + session.limits.timeout;
         let sql = sql.to_owned();
-        let planned = {
-            let session = session.clone();
-            // In a task of its own: planning computes without a pause, in which no time limit is seen.
-            SpawnedTask::spawn(async move { Self::plan(session, &sql).await })
-        };
-        match tokio::time::timeout_at(deadline, planned.join()).await {
-            Ok(Ok(planned)) => planned,
-            Ok(Err(died)) => Err(Error::Internal { reason: format!("the planning died: {died}") }),
-            Err(_) => Err(session.out_of_time()),
-        }
+        let planner = session.clone();
+        planner.planned(deadline, async move { Self::plan(session, &sql).await }).await
     }
 
     async fn plan(session: Session, sql: &str) -> Result<Self> {
@@ -117,7 +108,7 @@ impl Statement {
                 if !values.is_empty() {
                     plan = plan.with_param_values(ParamValues::from(values)).map_err(Error::from_plan)?;
                 }
-                self.session.run_plan(&plan, self.schema(), deadline).await
+                self.session.run_plan(plan, self.schema(), deadline).await
             }
             Body::ShowSegments(tables) => {
                 let batch = show::segments(&self.session, tables).await?;

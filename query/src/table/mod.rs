@@ -36,6 +36,7 @@ use ironbark_storage::{LogSchema, Snapshot, TableRef, Tables};
 use object_store::ObjectStore;
 
 pub(crate) use order::OrderSegments;
+pub(crate) use reader::Reading;
 pub(crate) use segments::SEGMENTS_URL;
 pub(crate) use tails::TailCache;
 
@@ -43,11 +44,17 @@ pub(crate) use tails::TailCache;
 pub(crate) struct Snapshots {
     tables: Arc<dyn Tables>,
     taken: tokio::sync::Mutex<HashMap<TableRef, Arc<Snapshot>>>,
+    reading: Arc<Reading>,
 }
 
 impl Snapshots {
     pub(crate) fn new(tables: Arc<dyn Tables>) -> Self {
-        Self { tables, taken: tokio::sync::Mutex::default() }
+        Self { tables, taken: tokio::sync::Mutex::default(), reading: Arc::default() }
+    }
+
+    /// What the query reads of them.
+    pub(crate) fn reading(&self) -> Arc<Reading> {
+        Arc::clone(&self.reading)
     }
 
     /// The table as of the first call for it.
@@ -149,6 +156,7 @@ impl TableProvider for LogTable {
                 table: &self.table,
                 store: &self.store,
                 tails: &self.tails,
+                reading: snapshots.reading(),
                 state,
                 columns: &columns,
                 limit,

@@ -1,5 +1,6 @@
 //! How the Parquet scan reads a segment: its end in one request (or from memory), then byte ranges.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use futures::future::BoxFuture;
 use ironbark_storage::{Error, SegmentMeta, read_tail};
 use object_store::ObjectStore;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
@@ -22,11 +24,36 @@ use parquet::file::metadata::ParquetMetaData;
 use super::TailCache;
 use super::tails::Origin;
 
+/// Segments that a query remembers to have read.
+const READING_MAX: usize = 16;
+
+/// The segments whose pages a query read last. Parquet does not say of which file a page is that it cannot decode, so
+/// this is what an error can name.
+#[derive(Debug, Default)]
+pub(crate) struct Reading(Mutex<VecDeque<Path>>);
+
+impl Reading {
+    fn note(&self, key: &Path) {
+        let mut keys = self.0.lock();
+        keys.retain(|known| known != key);
+        keys.push_back(key.clone());
+        if keys.len() > READING_MAX {
+            keys.pop_front();
+        }
+    }
+
+    /// Their keys, the last one read first.
+    pub(crate) fn latest(&self) -> Vec<String> {
+        self.0.lock().iter().rev().map(Path::to_string).collect()
+    }
+}
+
 /// Makes readers of a tenant's segments.
 pub(super) struct SegmentReaders {
     /// Confined to the tenant.
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) tails: Arc<TailCache>,
+    pub(super) reading: Arc<Reading>,
 }
 
 impl fmt::Debug for SegmentReaders {
@@ -51,6 +78,7 @@ impl ParquetFileReaderFactory for SegmentReaders {
             meta,
             store: Arc::clone(&self.store),
             tails: Arc::clone(&self.tails),
+            reading: Arc::clone(&self.reading),
             tails_read: counter("tails_read"),
             tails_cached: counter("tails_cached"),
             data_bytes: counter("data_bytes"),
@@ -64,6 +92,7 @@ struct SegmentReader {
     meta: Arc<SegmentMeta>,
     store: Arc<dyn ObjectStore>,
     tails: Arc<TailCache>,
+    reading: Arc<Reading>,
     tails_read: Count,
     tails_cached: Count,
     data_bytes: Count,
@@ -71,6 +100,7 @@ struct SegmentReader {
 
 impl SegmentReader {
     async fn ranges(&self, ranges: Vec<Range<u64>>) -> parquet::errors::Result<Vec<Bytes>> {
+        self.reading.note(&self.key);
         let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
         self.data_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
         let read = self.store.get_ranges(&self.key, &ranges).await;

@@ -20,7 +20,7 @@ use ironbark_storage::{
 use object_store::ObjectStore;
 
 use super::TailCache;
-use super::reader::SegmentReaders;
+use super::reader::{Reading, SegmentReaders};
 
 /// The name under which DataFusion looks for a store. Reads go through the tenant's own store instead.
 pub(crate) const SEGMENTS_URL: &str = "ironbark://segments/";
@@ -29,6 +29,7 @@ pub(super) struct SegmentScan<'a> {
     pub(super) table: &'a TableRef,
     pub(super) store: &'a Arc<dyn ObjectStore>,
     pub(super) tails: &'a Arc<TailCache>,
+    pub(super) reading: Arc<Reading>,
     pub(super) state: &'a dyn Session,
     /// Places in [`LogSchema::stored`].
     pub(super) columns: &'a [usize],
@@ -44,7 +45,9 @@ impl SegmentScan<'_> {
         let statistics = Statistics::try_merge_iter(statistics, &schema)?;
         let mut options = self.state.table_options().parquet.clone();
         options.global = self.state.config_options().execution.parquet.clone();
-        let readers = SegmentReaders { store: Arc::clone(self.store), tails: Arc::clone(self.tails) };
+        let (store, tails, reading) =
+            (Arc::clone(self.store), Arc::clone(self.tails), Arc::clone(&self.reading));
+        let readers = SegmentReaders { store, tails, reading };
         let source = ParquetSource::new(schema)
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(readers));

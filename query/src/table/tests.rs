@@ -1,5 +1,6 @@
 //! Tests of the scan: what it reads, what it leaves out, in which order, and that it shows each row once.
 
+mod damage;
 mod equal;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
