@@ -27,6 +27,8 @@ use crate::table::{TABLES_MAX, Table, TableMap};
 use crate::wal::{Lsn, NewRecord, RecoveryReport, Wal};
 use crate::{Error, Result, record};
 
+/// Batches of more bytes are encoded on a thread that may work long: compression takes a millisecond for some 600 KB.
+const ENCODE_INLINE_BYTES_MAX: usize = 256 * 1024;
 /// How often the flusher looks for what is due, in milliseconds.
 const FLUSH_TICK_MS: u64 = 200;
 /// What a client that met too many partitions is told to wait, in milliseconds.
@@ -154,9 +156,9 @@ impl Engine {
         let memory = inner.intake.budget.reserve(batch.memory_bytes())?;
         let rows =
             u32::try_from(batch.num_rows()).map_err(|_| Error::BatchTooLarge { rows: batch.num_rows() })?;
-        let payload = record::encode(&table.name, &batch, claimed.as_ref().map(|(_, once)| once))?;
+        let (claimed, once) = claimed.unzip();
+        let payload = encode(&table.name, &batch, once).await?;
         let new = NewRecord { kind: record::KIND_ROWS, rows, payload };
-        let claimed = claimed.map(|(claimed, _)| claimed);
         let committed = inner.wal.append(new, Pending { table, batch, memory, claimed })?.await?;
         if let Some(reason @ StopReason::Unbuffered) = inner.intake.stopped() {
             return Err(Error::Stopped(reason));
@@ -295,6 +297,16 @@ async fn run_refresher(inner: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
             () = inner.refresh_used() => {}
         }
     }
+}
+
+/// The payload of an append's record.
+async fn encode(table: &TableRef, batch: &LogBatch, once: Option<Once>) -> Result<Vec<Bytes>> {
+    if batch.memory_bytes() <= ENCODE_INLINE_BYTES_MAX {
+        return Ok(record::encode(table, batch, once.as_ref())?);
+    }
+    let (table, batch) = (table.clone(), batch.clone());
+    let encoded = tokio::task::spawn_blocking(move || record::encode(&table, &batch, once.as_ref())).await;
+    Ok(encoded.map_err(|_| Error::TaskFailed { task: "encoding" })??)
 }
 
 #[async_trait]

@@ -211,3 +211,16 @@ async fn shutdown_drains_and_later_appends_are_refused() {
     assert!(matches!(engine.append(&logs(), batch(&["b"], 1), None).await, Err(Error::WalClosed)));
     assert_eq!(messages(&visible(&engine, &store, &logs()).await), ["a"]);
 }
+
+#[tokio::test]
+async fn large_batches_are_encoded_off_the_runtimes_threads() {
+    let polled = |message: String| async move {
+        let (table, batch) = (logs(), batch(&[&message], 1));
+        let mut encoding = Box::pin(encode(&table, &batch, None));
+        let first = futures::poll!(&mut encoding);
+        (first.is_pending(), if first.is_pending() { encoding.await } else { Ok(Vec::new()) })
+    };
+    assert!(!polled("short".to_owned()).await.0);
+    let (elsewhere, payload) = polled("x".repeat(8 << 20)).await;
+    assert!(elsewhere && !payload.unwrap().is_empty());
+}
