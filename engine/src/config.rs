@@ -65,31 +65,31 @@ impl EngineConfig {
     pub fn check(&self) -> Result<()> {
         let refuse = |key, value: u64, reason| Err(Error::InvalidSetting { key, value, reason });
         if !(FILE_BYTES_MIN..=WAL_FILE_BYTES_MAX).contains(&self.wal_file_bytes) {
-            let reason = "must be from 8192 (8 KiB) to 1073741824 (1 GiB), for example 67108864";
-            return refuse("wal_file_bytes", self.wal_file_bytes, reason);
+            let reason = "must be from 8192 (8KiB) to 1073741824 bytes (1GiB), for example 64MiB";
+            return refuse("wal_file_size", self.wal_file_bytes, reason);
         }
         if self.wal_queue_bytes == 0 {
-            return refuse("wal_queue_bytes", 0, "must be at least 1, for example 67108864");
+            return refuse("wal_queue_max", 0, "must be at least 1 byte, for example 64MiB");
         }
         if self.buffer_bytes_max < BUFFER_BYTES_MIN {
-            let reason = "must be at least 16384 (16 KiB), for example 268435456";
-            return refuse("buffer_bytes_max", self.buffer_bytes_max, reason);
+            let reason = "must be at least 16384 bytes (16KiB), for example 256MiB";
+            return refuse("buffer_max", self.buffer_bytes_max, reason);
         }
         if self.flush_bytes == 0 {
-            return refuse("flush_bytes", 0, "must be at least 1, for example 67108864");
+            return refuse("flush_size", 0, "must be at least 1 byte, for example 64MiB");
         }
         if self.open_partitions_max == 0 {
             return refuse("open_partitions_max", 0, "must be at least 1, for example 512");
         }
         if self.idempotency_ms == 0 {
-            return refuse("idempotency_ms", 0, "must be at least 1, for example 86400000 (a day)");
+            return refuse("idempotency_age", 0, "must be at least 1 ms, for example 24h");
         }
         if self.idempotency_keys_max == 0 {
             return refuse("idempotency_keys_max", 0, "must be at least 1, for example 1000000");
         }
         if !(1..=MANIFEST_REFRESH_MS_MAX).contains(&self.manifest_refresh_ms) {
-            let reason = "must be from 1 to 300000 (five minutes), for example 2000";
-            return refuse("manifest_refresh_ms", self.manifest_refresh_ms, reason);
+            let reason = "must be from 1 to 300000 ms (5m), for example 2s";
+            return refuse("manifest_refresh", self.manifest_refresh_ms, reason);
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn the_defaults_are_fine_and_nonsense_is_named() {
         EngineConfig::default().check().unwrap();
-        insta::assert_snapshot!(refusal(|config| config.wal_file_bytes = 5), @"engine.wal_file_bytes = 5: must be from 8192 (8 KiB) to 1073741824 (1 GiB), for example 67108864");
+        insta::assert_snapshot!(refusal(|config| config.wal_file_bytes = 5), @"engine.wal_file_size = 5: must be from 8192 (8KiB) to 1073741824 bytes (1GiB), for example 64MiB");
         let zeros: [fn(&mut EngineConfig); 8] = [
             |config| config.wal_file_bytes = 0,
             |config| config.wal_queue_bytes = 0,

@@ -287,7 +287,7 @@ pub enum Error {
     /// A setting cannot work.
     #[error("engine.{key} = {value}: {reason}")]
     InvalidSetting {
-        /// Its name in [`crate::EngineConfig`].
+        /// Its name in the configuration, without its table; values are in bytes and milliseconds.
         key: &'static str,
         /// Its value.
         value: u64,

@@ -15,7 +15,8 @@ const ALIKE: f64 = 0.84;
 
 /// A key: its name, what it is for, and how it is set and shown.
 pub(super) struct Key {
-    /// The dotted name.
+    /// The dotted name. Values of sizes and times are written with their unit, so no name carries one; what a value
+    /// bounds comes before `_max`.
     pub(super) name: &'static str,
     /// What it does, in a sentence or two.
     pub(super) about: &'static str,
@@ -24,9 +25,9 @@ pub(super) struct Key {
     /// How its value is written in TOML.
     pub(super) shape: Shape,
     /// Sets it from a text, or says which rule the text breaks.
-    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
+    pub(super) set: Set,
     /// Its value as text.
-    pub(super) show: fn(&Config) -> String,
+    pub(super) show: Show,
 }
 
 /// How a value is written in TOML.
@@ -38,7 +39,34 @@ pub(super) enum Shape {
     Bare,
 }
 
+/// Sets a key from a text.
+type Set = fn(&mut Config, &str) -> Result<(), String>;
+/// A key's value as text.
+type Show = fn(&Config) -> String;
+
 impl Key {
+    /// A key whose value stands in quotes: name, purpose, example, how it is set and shown.
+    pub(super) const fn text(
+        name: &'static str,
+        about: &'static str,
+        example: &'static str,
+        set: Set,
+        show: Show,
+    ) -> Self {
+        Self { name, about, example, shape: Shape::Text, set, show }
+    }
+
+    /// A key whose value is a number or a boolean.
+    pub(super) const fn bare(
+        name: &'static str,
+        about: &'static str,
+        example: &'static str,
+        set: Set,
+        show: Show,
+    ) -> Self {
+        Self { name, about, example, shape: Shape::Bare, set, show }
+    }
+
     /// The environment variable of the key.
     pub(super) fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.replace('.', "_").to_uppercase())

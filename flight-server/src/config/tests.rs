@@ -113,3 +113,16 @@ fn secrets_are_masked() {
     let shown = file(text);
     assert!(!shown.contains("SECRET"), "{shown}");
 }
+
+#[test]
+fn no_name_carries_the_unit_that_its_value_carries() {
+    let units = ["bytes", "kib", "mib", "gib", "ns", "us", "ms", "s", "seconds", "minutes", "hours", "days"];
+    for key in all_keys() {
+        let unit = key.name.split(['.', '_']).find(|word| units.contains(word));
+        assert_eq!(unit, None, "{}: write the unit with the value, as in {:?}", key.name, key.example);
+        let leaf = key.name.rsplit('.').next().unwrap_or_default();
+        assert!(!leaf.starts_with("max_") && !leaf.starts_with("min_"), "{}: qualifiers come last", key.name);
+    }
+    // The names of yesterday are refused with those of today.
+    insta::assert_snapshot!(file("engine.wal_file_bytes = \"64MiB\""), @r#"ironbark.toml:1: unknown key "engine.wal_file_bytes"; did you mean "engine.wal_file_size"? Example: engine.wal_file_size = "64MiB""#);
+}

@@ -49,7 +49,7 @@ fn too_large(bytes_max: usize) -> HttpError {
     HttpError::new(
         Code::TooLarge,
         format!(
-            "the body has more than {bytes_max} bytes (limits.request_bytes, decompressed): send it in several requests, \
+            "the body has more than {bytes_max} bytes (limits.request_max, decompressed): send it in several requests, \
          or load files with `ironbark ingest`"
         ),
     )
