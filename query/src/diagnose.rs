@@ -12,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use parquet::errors::ParquetError;
 
-use crate::error::{Error, Place};
+use crate::error::{Error, Place, is_missing};
 
 /// Names longer than this are not compared.
 const NAME_BYTES_MAX: usize = 128;
@@ -81,7 +81,7 @@ fn external(inner: Box<dyn StdError + Send + Sync>, place: Option<Place>, phase:
         Err(inner) => inner,
     };
     let inner = match inner.downcast::<ironbark_storage::Error>() {
-        Ok(error) => return Error::Storage(*error),
+        Ok(error) => return Error::from(*error),
         Err(inner) => inner,
     };
     let inner = match inner.downcast::<arrow::error::ArrowError>() {
@@ -116,7 +116,12 @@ fn storage(error: &(dyn StdError + 'static)) -> Option<Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<ironbark_storage::Error>() {
-            return Some(Error::Read { reason: found.to_string(), kind: found.kind() });
+            let reason = found.to_string();
+            return Some(if is_missing(found) {
+                Error::Missing { reason }
+            } else {
+                Error::Read { reason, kind: found.kind() }
+            });
         }
         next = error.source();
     }

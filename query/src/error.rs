@@ -167,7 +167,16 @@ pub enum Error {
     },
     /// The storage failed.
     #[error(transparent)]
-    Storage(#[from] ironbark_storage::Error),
+    Storage(ironbark_storage::Error),
+    /// An object that must be there is not: somebody deleted it, or a query outlived the grace of deletion.
+    #[error(
+        "{reason}; the manifest names this object and the store does not have it: try again, and if it stays away run \
+         `ironbark admin check` and restore the object from a copy"
+    )]
+    Missing {
+        /// The storage's message, which names the object.
+        reason: String,
+    },
     /// The storage failed while a query was reading.
     #[error("{reason}")]
     Read {
@@ -219,6 +228,18 @@ fn hint(suggestion: Option<&str>) -> String {
     suggestion.map(|text| format!("; did you mean {text}?")).unwrap_or_default()
 }
 
+impl From<ironbark_storage::Error> for Error {
+    fn from(error: ironbark_storage::Error) -> Self {
+        if is_missing(&error) { Self::Missing { reason: error.to_string() } } else { Self::Storage(error) }
+    }
+}
+
+/// Whether an object is not in the store. A table that does not exist is the request's fault, this is not.
+pub(crate) fn is_missing(error: &ironbark_storage::Error) -> bool {
+    matches!(error, ironbark_storage::Error::Store { .. })
+        && error.kind() == ironbark_storage::ErrorKind::NotFound
+}
+
 impl Error {
     /// What the caller must do.
     pub fn kind(&self) -> ErrorKind {
@@ -240,7 +261,9 @@ impl Error {
             Self::Storage(ironbark_storage::Error::TableExists { .. }) => ErrorKind::Exists,
             Self::Storage(error) => ErrorKind::Storage(error.kind()),
             Self::Read { kind, .. } => ErrorKind::Storage(*kind),
-            Self::Pages { .. } => ErrorKind::Storage(ironbark_storage::ErrorKind::Corrupt),
+            Self::Pages { .. } | Self::Missing { .. } => {
+                ErrorKind::Storage(ironbark_storage::ErrorKind::Corrupt)
+            }
             Self::Internal { .. } => ErrorKind::Fatal,
         }
     }

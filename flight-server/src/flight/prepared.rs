@@ -1,7 +1,7 @@
 //! Prepared statements: planned once, run any number of times, with values bound to their parameters.
 //!
-//! Handles live in this process only, at most [`STATEMENTS_MAX`] of them and each for [`IDLE_MAX`] after its last
-//! use; the least recently used goes first. What was bound goes into the ticket, so fetching needs no handle.
+//! Handles live in this process only, at most [`STATEMENTS_MAX`] of them, at most [`STATEMENTS_PER_TENANT_MAX`] of a
+//! tenant, and each for [`IDLE_MAX`] after its last use; the least recently used goes first. What was bound goes into the ticket, so fetching needs no handle.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ use super::{error, messages, rows, statement};
 
 /// Most statements that are open at once.
 pub(super) const STATEMENTS_MAX: usize = 4_096;
+/// Most statements that a tenant has open at once: the next one closes its own least recently used.
+pub(super) const STATEMENTS_PER_TENANT_MAX: usize = 512;
 /// How long a statement stays open without being used.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(3_600);
 
@@ -64,10 +66,11 @@ impl PreparedStatements {
         if open.len() >= STATEMENTS_MAX {
             open.retain(|_, prepared| prepared.used.elapsed() < IDLE_MAX);
         }
-        if open.len() >= STATEMENTS_MAX {
-            let oldest =
-                open.iter().min_by_key(|(_, prepared)| prepared.used).map(|(handle, _)| handle.clone());
-            oldest.map(|handle| open.remove(&handle));
+        let own = |other: &Prepared| other.tenant == prepared.tenant;
+        if open.values().filter(|other| own(other)).count() >= STATEMENTS_PER_TENANT_MAX {
+            close_oldest(&mut open, own);
+        } else if open.len() >= STATEMENTS_MAX {
+            close_oldest(&mut open, |_| true);
         }
         open.insert(handle, prepared);
     }
@@ -78,6 +81,13 @@ impl PreparedStatements {
             open.remove(handle);
         }
     }
+}
+
+/// Closes the least recently used of those that are meant.
+fn close_oldest(open: &mut HashMap<Bytes, Prepared>, meant: impl Fn(&Prepared) -> bool) {
+    let candidates = open.iter().filter(|(_, prepared)| meant(prepared));
+    let oldest = candidates.min_by_key(|(_, prepared)| prepared.used).map(|(handle, _)| handle.clone());
+    oldest.map(|handle| open.remove(&handle));
 }
 
 fn gone() -> Status {
@@ -178,7 +188,7 @@ pub(super) async fn update(
 ) -> Result<i64, Status> {
     let prepared =
         flight.prepared.used(&caller.tenant, handle, |prepared| prepared.clone()).ok_or_else(gone)?;
-    statement::run_update(&prepared.statement, &read(stream).await?).await
+    statement::run_update(&prepared.statement, read(stream).await?).await
 }
 
 /// All batches of parameters of a stream.

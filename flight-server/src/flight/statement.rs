@@ -81,25 +81,27 @@ pub(super) async fn rows(flight: &Flight, caller: &Caller, handle: &Bytes) -> Re
         Some(statement) => statement,
         None => prepare(flight, caller, &ticket.sql).await?,
     };
-    run(flight, &statement, ticket.run, &read_parameters(&ticket.parameters)?).await
+    run(flight, &statement, ticket.run, read_parameters(&ticket.parameters)?).await
 }
 
-/// Runs a statement, once for each row of parameters.
+/// Runs a statement, once for each row of parameters; all runs together have the time of one.
 async fn run(
     flight: &Flight,
     statement: &Statement,
     run: Bytes,
-    parameters: &[RecordBatch],
+    parameters: Vec<RecordBatch>,
 ) -> Result<Rows, Status> {
-    let mut values = parameter_rows(parameters)?.into_iter();
+    let deadline = statement.deadline();
+    let mut values = parameter_rows(parameters)?;
     // The first run begins at once, so that its errors are those of the call and not of its stream.
-    let first =
-        statement.run(values.next().unwrap_or_default()).await.map_err(|error| error::query(&error))?;
+    let first = values.next().transpose().map_err(|error| error::query(&error))?;
+    let first = statement.run_until(first.unwrap_or_default(), deadline).await;
+    let first = first.map_err(|error| error::query(&error))?;
     let schema = first.schema();
     let statement = statement.clone();
     let others = stream::iter(values).then(move |values| {
         let statement = statement.clone();
-        async move { statement.run(values).await }
+        async move { statement.run_until(values?, deadline).await }
     });
     let batches: BoxStream<'static, _> = first.chain(others.try_flatten()).boxed();
     Ok(flight.running.stream(run, schema, batches))
@@ -113,22 +115,23 @@ pub(super) async fn update(
 ) -> Result<i64, Status> {
     no_transaction(command.transaction_id.as_ref())?;
     let statement = prepare(flight, caller, &command.query).await?;
-    run_update(&statement, &[]).await
+    run_update(&statement, Vec::new()).await
 }
 
 /// Runs a statement that changes something; returns how many rows it changed, which for definitions is none.
-pub(super) async fn run_update(statement: &Statement, parameters: &[RecordBatch]) -> Result<i64, Status> {
+pub(super) async fn run_update(statement: &Statement, parameters: Vec<RecordBatch>) -> Result<i64, Status> {
     if statement.kind() == StatementKind::Query {
         return Err(Status::invalid_argument(
             "the statement answers with rows: run it as a query, not as an update (executeQuery, not executeUpdate)",
         ));
     }
-    let mut rows = parameter_rows(parameters)?;
-    if rows.is_empty() {
-        rows.push(Vec::new());
-    }
-    for values in rows {
-        let mut answer = statement.run(values).await.map_err(|error| error::query(&error))?;
+    let deadline = statement.deadline();
+    let mut rows = parameter_rows(parameters)?.peekable();
+    let without = rows.peek().is_none().then(|| Ok(Vec::new()));
+    for values in without.into_iter().chain(rows) {
+        let values = values.map_err(|error| error::query(&error))?;
+        let answer = statement.run_until(values, deadline).await;
+        let mut answer = answer.map_err(|error| error::query(&error))?;
         while answer.try_next().await.map_err(|error| error::query(&error))?.is_some() {}
     }
     Ok(0)
@@ -197,9 +200,11 @@ fn read_parameters(bytes: &Bytes) -> Result<Vec<RecordBatch>, Status> {
     reader.collect::<Result<_, _>>().map_err(|_| bad_ticket())
 }
 
-/// The values of each row of parameters.
-fn parameter_rows(batches: &[RecordBatch]) -> Result<Vec<Vec<ScalarValue>>, Status> {
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+/// The values of each row of parameters, each read when its turn comes: a dictionary's value may stand in every row.
+fn parameter_rows(
+    batches: Vec<RecordBatch>,
+) -> Result<impl Iterator<Item = ironbark_query::Result<Vec<ScalarValue>>> + Send + 'static, Status> {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).fold(0, usize::saturating_add);
     if rows > PARAMETER_ROWS_MAX {
         return Err(Status::invalid_argument(format!(
             "parameters: {rows} rows, the limit is {PARAMETER_ROWS_MAX}; bind fewer at once"
@@ -208,7 +213,10 @@ fn parameter_rows(batches: &[RecordBatch]) -> Result<Vec<Vec<ScalarValue>>, Stat
     let row = |batch: &RecordBatch, row: usize| {
         let value = |column: &ArrayRef| ScalarValue::try_from_array(column, row);
         let values = batch.columns().iter().map(value).collect::<Result<Vec<_>, _>>();
-        values.map_err(|error| Status::invalid_argument(format!("parameters: {error}")))
+        values.map_err(|error| ironbark_query::Error::Parameters { reason: error.to_string() })
     };
-    batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |at| row(batch, at))).collect()
+    Ok(batches.into_iter().flat_map(move |batch| {
+        let rows = 0..batch.num_rows();
+        rows.map(move |at| row(&batch, at))
+    }))
 }

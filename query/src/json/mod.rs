@@ -20,6 +20,7 @@ mod tests;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+pub(crate) use record::rows_within;
 pub use record::write_records;
 
 use crate::error::{Error, Result};

@@ -21,14 +21,32 @@ pub fn write_records(
     out: &mut Vec<u8>,
     before: impl Fn(usize, &mut Vec<u8>),
 ) -> Result<()> {
-    let columns = Columns::of(batch).ok_or_else(|| Error::Internal {
-        reason: "records are written of stored rows, with all of their columns".to_owned(),
-    })?;
+    let columns = Columns::of(batch).ok_or_else(not_stored)?;
     for row in 0..batch.num_rows() {
         before(row, out);
         columns.write(row, out);
     }
     Ok(())
+}
+
+/// How many of a batch's first rows take at most `bytes_left` bytes as [`write_records`] writes them; takes their bytes
+/// off.
+pub(crate) fn rows_within(batch: &RecordBatch, bytes_left: &mut usize) -> Result<usize> {
+    let columns = Columns::of(batch).ok_or_else(not_stored)?;
+    let mut record = Vec::new();
+    for row in 0..batch.num_rows() {
+        record.clear();
+        columns.write(row, &mut record);
+        match bytes_left.checked_sub(record.len()) {
+            Some(left) => *bytes_left = left,
+            None => return Ok(row),
+        }
+    }
+    Ok(batch.num_rows())
+}
+
+fn not_stored() -> Error {
+    Error::Internal { reason: "records are written of stored rows, with all of their columns".to_owned() }
 }
 
 /// The columns of a batch.

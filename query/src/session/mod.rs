@@ -89,9 +89,10 @@ impl Session {
         self.prepare(sql).await?.run(Vec::new()).await
     }
 
-    /// A page of a search: rows in order of time, and a cursor to the next page.
+    /// A page of a search: rows in order of time, and a cursor to the next page. It has at most
+    /// [`SearchRequest::PAGE_BYTES_MAX`] bytes, or one record.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchPage> {
-        page::search(self, request).await
+        page::search(self, request, SearchRequest::PAGE_BYTES_MAX).await
     }
 
     /// The tenant's names as they are now.

@@ -5,6 +5,7 @@
 //!                    ─► sort (timestamp, row id), limit + 1 ─► page, cursor
 //! ```
 //!
+//! A page ends at its limit of rows or at its limit of bytes, whichever comes first, and the next one goes on there.
 //! The first page sets the mark: the largest row id of its snapshot. All pages together are what one page without a
 //! limit would have been at that moment, less rows that were deleted since.
 
@@ -23,7 +24,9 @@ use tokio::time::Instant;
 use super::Session;
 use super::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::json::rows_within;
 use crate::search;
+use crate::stream::QueryStream;
 use crate::table::{Columns, Snapshots};
 use crate::tags;
 
@@ -63,6 +66,8 @@ pub struct SearchRequest {
 impl SearchRequest {
     /// Most rows of a page.
     pub const LIMIT_MAX: usize = 10_000;
+    /// Most bytes that the records of a page take as JSON. A single longer record is a page of its own.
+    pub const PAGE_BYTES_MAX: usize = 32 << 20;
 }
 
 /// A page of a search.
@@ -70,7 +75,8 @@ impl SearchRequest {
 pub struct SearchPage {
     /// The rows, of [`ironbark_storage::LogSchema::stored`].
     pub batches: Vec<RecordBatch>,
-    /// Where the next page starts; `None` after the last one.
+    /// Where the next page starts; `None` after the last one. A page with a cursor may have fewer rows than were asked
+    /// for.
     pub cursor: Option<String>,
 }
 
@@ -83,13 +89,23 @@ fn time(ns: i64) -> Expr {
     lit(ScalarValue::TimestampNanosecond(Some(ns), Some(Arc::from("UTC"))))
 }
 
-pub(super) async fn search(session: &Session, request: &SearchRequest) -> Result<SearchPage> {
+/// A page whose records take at most `bytes_max` bytes as JSON, but has at least one.
+pub(super) async fn search(
+    session: &Session,
+    request: &SearchRequest,
+    bytes_max: usize,
+) -> Result<SearchPage> {
     let deadline = Instant::now() + session.limits.timeout;
-    let page = tokio::time::timeout_at(deadline, page(session, request, deadline));
+    let page = tokio::time::timeout_at(deadline, page(session, request, bytes_max, deadline));
     page.await.map_err(|_| session.out_of_time())?
 }
 
-async fn page(session: &Session, request: &SearchRequest, deadline: Instant) -> Result<SearchPage> {
+async fn page(
+    session: &Session,
+    request: &SearchRequest,
+    bytes_max: usize,
+    deadline: Instant,
+) -> Result<SearchPage> {
     if request.limit == 0 || request.limit > SearchRequest::LIMIT_MAX {
         let reason = format!("limit must be 1 to {}, not {}", SearchRequest::LIMIT_MAX, request.limit);
         return Err(Error::Parameters { reason });
@@ -121,9 +137,9 @@ async fn page(session: &Session, request: &SearchRequest, deadline: Instant) -> 
         .and_then(LogicalPlanBuilder::build)
         .map_err(Error::from_plan)?;
     let state = session.state_of(names, snapshots);
-    let stream = session.run_plan_in(state, plan, LogSchema::stored(), deadline).await?;
-    let batches: Vec<RecordBatch> = stream.try_collect().await?;
-    finish(batches, request, high_water, now)
+    let rows = session.run_plan_in(state, plan, LogSchema::stored(), deadline).await?;
+    let (page, more) = fill(rows, request.limit, bytes_max).await?;
+    finish(page, more, request, high_water, now)
 }
 
 /// The rows after the page's last one.
@@ -165,24 +181,43 @@ fn text(query: &str, now: Timestamp) -> Result<Option<Expr>> {
     Ok(Some(search::compile(&parsed, query, now)?))
 }
 
-/// Cuts the page to its length and says where it ended.
+/// Reads rows until the page is full. Says whether there are more.
+async fn fill(
+    mut rows: QueryStream,
+    rows_max: usize,
+    mut bytes_left: usize,
+) -> Result<(Vec<RecordBatch>, bool)> {
+    let mut page: Vec<RecordBatch> = Vec::new();
+    let mut rows_left = rows_max;
+    while let Some(batch) = rows.try_next().await? {
+        let wanted = batch.slice(0, rows_left.min(batch.num_rows()));
+        let mut fit = rows_within(&wanted, &mut bytes_left)?;
+        if fit == 0 && page.is_empty() && wanted.num_rows() > 0 {
+            // A page has a record, however long it is: otherwise nobody could go on behind it.
+            fit = 1;
+            bytes_left = 0;
+        }
+        let taken = wanted.slice(0, fit);
+        let more = taken.num_rows() < batch.num_rows();
+        rows_left -= taken.num_rows();
+        if taken.num_rows() > 0 {
+            page.push(taken);
+        }
+        if more {
+            return Ok((page, true));
+        }
+    }
+    Ok((page, false))
+}
+
+/// Says where a page ended.
 fn finish(
-    batches: Vec<RecordBatch>,
+    page: Vec<RecordBatch>,
+    more: bool,
     request: &SearchRequest,
     high_water: i64,
     now: i64,
 ) -> Result<SearchPage> {
-    let mut page = Vec::new();
-    let mut rest = request.limit;
-    let mut more = false;
-    for batch in batches {
-        more |= batch.num_rows() > rest;
-        let taken = batch.slice(0, batch.num_rows().min(rest));
-        rest -= taken.num_rows();
-        if taken.num_rows() > 0 {
-            page.push(taken);
-        }
-    }
     let Some((timestamp, row_id)) = page.last().filter(|_| more).map(last_row).transpose()? else {
         return Ok(SearchPage { batches: page, cursor: None });
     };

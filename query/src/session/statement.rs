@@ -95,7 +95,16 @@ impl Statement {
 
     /// Runs it over snapshots taken now. An update has happened when this returns.
     pub async fn run(&self, parameters: Vec<ScalarValue>) -> Result<QueryStream> {
-        let deadline = Instant::now() + self.session.limits.timeout;
+        self.run_until(parameters, self.deadline()).await
+    }
+
+    /// When a run that begins now has to have ended.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.session.limits.timeout
+    }
+
+    /// [`Statement::run`] with the end of several runs: one of [`Statement::deadline`].
+    pub async fn run_until(&self, parameters: Vec<ScalarValue>, deadline: Instant) -> Result<QueryStream> {
         let run = tokio::time::timeout_at(deadline, self.start(parameters, deadline));
         run.await.map_err(|_| self.session.out_of_time())?
     }

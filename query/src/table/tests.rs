@@ -4,12 +4,14 @@ mod damage;
 mod equal;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use futures::TryStreamExt;
 use ironbark_storage::{SegmentId, SegmentMeta};
-use object_store::{ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::TailCache;
 use super::tails::Origin;
 use crate::fixture::{Fixture, Row};
+use crate::{Error, ErrorKind, SearchRequest};
 
 /// Ten segments of 40 rows in 4 row groups, each an hour after the other, and a buffer after them.
 async fn hours() -> Fixture {
@@ -224,7 +226,7 @@ async fn damage_and_loss_are_told_by_name() {
     assert!(error.starts_with("Storage(Corrupt)") && error.contains("000002.parquet is damaged"), "{error}");
     fixture.store.delete(&key(1)).await.unwrap();
     let error = fixture.error(&hour(0)).await;
-    assert!(error.starts_with("Storage(NotFound)") && error.contains("000001.parquet"), "{error}");
+    assert!(error.starts_with("Storage(Corrupt)") && error.contains("000001.parquet"), "{error}");
 }
 
 #[tokio::test]
@@ -247,4 +249,21 @@ async fn the_cache_of_tails_is_bounded() {
     }
     assert_eq!(origins[..10], [Origin::Store; 10]);
     assert_eq!(origins[10..], [Origin::Memory, Origin::Memory, Origin::Store]);
+}
+
+#[tokio::test]
+async fn a_segment_that_was_deleted_behind_our_back_is_named() {
+    let fixture = Fixture::new();
+    fixture.segment(&[Row::new(1, "web", "INFO", "one")], 10).await;
+    let objects: Vec<_> = fixture.store.list(None).try_collect().await.unwrap();
+    for object in &objects {
+        fixture.store.delete(&object.location).await.unwrap();
+    }
+    let error = fixture.query("SELECT * FROM logs").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage(ironbark_storage::ErrorKind::Corrupt), "{error:?}");
+    let (said, key) = (error.to_string(), objects[0].location.to_string());
+    assert!(said.contains(&key) && said.contains("`ironbark admin check`"), "{said}");
+    let request = SearchRequest { limit: 1, ..SearchRequest::default() };
+    let error = fixture.session().search(&request).await.unwrap_err();
+    assert!(matches!(error, Error::Missing { .. }), "{error:?}");
 }

@@ -10,6 +10,7 @@ use arrow_flight::sql::{
 use arrow_flight::{CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor};
 use prost::Message as _;
 
+use super::super::prepared::STATEMENTS_PER_TENANT_MAX;
 use super::super::wire::{
     OptionValue, PreparedResult, SessionOptionValue, SessionOptions, SetSessionOptionsResult, StatementTicket,
 };
@@ -192,4 +193,35 @@ async fn values_are_bounded_by_what_they_become() {
     let query = TicketStatementQuery { statement_handle: forged.encode_to_vec().into() };
     let fetched = client.0.do_get(arrow_flight::Ticket::new(query.as_any().encode_to_vec())).await;
     refused(fetched.map(|_| ()).map_err(Status::from), Code::InvalidArgument, "the ticket is not one of");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_rows_of_parameters_have_one_deadline() {
+    let dir = TempDir::new().unwrap();
+    let mut config = config(&dir);
+    config.query.timeout_ms = 700;
+    let server = start(&config).await;
+    let mut client = Client::connect(&server).await;
+    client.ingest(vec![rows(0, 500)]).await.unwrap();
+    let sql =
+        "SELECT count(*) FROM logs a JOIN logs b ON a.source = b.source WHERE a.message || b.message <> ?";
+    let mut prepared = client.0.prepare(sql.to_owned(), None).await.unwrap();
+    let values = Arc::new(StringArray::from(vec!["nothing"; 1_000])) as ArrayRef;
+    prepared.set_parameters(RecordBatch::try_from_iter([("1", values)]).unwrap()).unwrap();
+    let info = prepared.execute().await.unwrap();
+    refused(client.fetch(info).await, Code::DeadlineExceeded, "700ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_statements_cost_no_other_tenant_its_own() {
+    let served = serve().await;
+    let mut quiet = served.client_of("acme/web/prod").await;
+    let mut kept = quiet.0.prepare("SELECT 1".to_owned(), None).await.unwrap();
+    let mut greedy = served.client().await;
+    let mut first = greedy.0.prepare("SELECT 1".to_owned(), None).await.unwrap();
+    for _ in 0..STATEMENTS_PER_TENANT_MAX {
+        greedy.0.prepare("SELECT 1".to_owned(), None).await.unwrap();
+    }
+    refused(first.execute().await.map_err(Status::from), Code::NotFound, "prepare it again");
+    quiet.fetch(kept.execute().await.unwrap()).await.unwrap();
 }

@@ -5,6 +5,7 @@ use arrow::datatypes::Int64Type;
 use ironbark_storage::{TimeRange, Timestamp};
 use proptest::prelude::*;
 
+use super::super::page;
 use super::few;
 use crate::fixture::{Fixture, Row, SECOND, START};
 use crate::{Order, SearchPage, SearchRequest};
@@ -17,11 +18,12 @@ fn ids(page: &SearchPage) -> Vec<i64> {
 }
 
 /// Reads all pages, and between them adds rows that no page may show.
-async fn all_pages(fixture: &Fixture, request: &SearchRequest, limit: usize) -> Vec<i64> {
+async fn all_pages(fixture: &Fixture, request: &SearchRequest, limit: usize, bytes_max: usize) -> Vec<i64> {
     let mut found = Vec::new();
     let mut request = SearchRequest { limit, ..request.clone() };
     loop {
-        let page = fixture.session().search(&request).await.unwrap();
+        let page = page::search(&fixture.session(), &request, bytes_max).await.unwrap();
+        assert!(bytes(&page) <= bytes_max || ids(&page).len() == 1, "{} bytes", bytes(&page));
         assert!(page.batches.iter().map(RecordBatch::num_rows).sum::<usize>() <= limit);
         found.extend(ids(&page));
         fixture.buffer(&[Row::new(1, "web", "INFO", "late"), Row::new(1_000, "web", "INFO", "late")]);
@@ -32,10 +34,22 @@ async fn all_pages(fixture: &Fixture, request: &SearchRequest, limit: usize) -> 
     }
 }
 
-async fn check(steps: Vec<(i64, bool)>, limit: usize, order: Order) {
+/// What the records take as JSON.
+fn bytes(page: &SearchPage) -> usize {
+    let mut out = Vec::new();
+    for batch in &page.batches {
+        crate::json::write_records(batch, &mut out, |_, _| ()).unwrap();
+    }
+    out.len()
+}
+
+async fn check(steps: Vec<(i64, bool)>, limit: usize, bytes_max: usize, order: Order) {
     let fixture = Fixture::new();
     for piece in steps.chunks(5) {
-        let rows: Vec<_> = piece.iter().map(|(at, _)| Row::new(*at, "web", "INFO", "m")).collect();
+        let rows: Vec<_> = piece
+            .iter()
+            .map(|(at, _)| Row::new(*at, "web", "INFO", &"\n".repeat(usize::try_from(*at * 40).unwrap())))
+            .collect();
         if piece[0].1 { fixture.buffer(&rows) } else { fixture.segment(&rows, 2).await }
     }
     let request = SearchRequest { order, limit: 1_000, ..SearchRequest::default() };
@@ -43,7 +57,7 @@ async fn check(steps: Vec<(i64, bool)>, limit: usize, order: Order) {
     assert_eq!(whole.cursor, None);
     let whole = ids(&whole);
     assert_eq!(whole.len(), steps.len());
-    assert_eq!(all_pages(&fixture, &request, limit).await, whole);
+    assert_eq!(all_pages(&fixture, &request, limit, bytes_max).await, whole);
 }
 
 proptest! {
@@ -53,12 +67,30 @@ proptest! {
     fn pages_together_are_the_whole(
         steps in prop::collection::vec((0..6i64, any::<bool>()), 0..30),
         limit in 1..8usize,
+        bytes_max in 1..2_000usize,
         ascending in any::<bool>(),
     ) {
         let order = if ascending { Order::Ascending } else { Order::Descending };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(check(steps, limit, order));
+        runtime.block_on(check(steps, limit, bytes_max, order));
     }
+}
+
+#[tokio::test]
+async fn a_page_ends_where_its_bytes_end() {
+    let fixture = Fixture::new();
+    let long = "x".repeat(1 << 20);
+    let rows: Vec<_> = (0..40).map(|at| Row::new(at, "web", "INFO", &long)).collect();
+    fixture.buffer(&rows);
+    let request = SearchRequest { limit: 1_000, ..SearchRequest::default() };
+    let first = fixture.session().search(&request).await.unwrap();
+    assert_eq!(ids(&first).len(), 31);
+    let rest = SearchRequest { cursor: first.cursor.clone(), ..request.clone() };
+    let rest = fixture.session().search(&rest).await.unwrap();
+    assert_eq!((ids(&rest).len(), &rest.cursor), (9, &None));
+    // A record that is longer than a page is one.
+    let one = page::search(&fixture.session(), &request, 10).await.unwrap();
+    assert_eq!((ids(&one).len(), one.cursor.is_some()), (1, true));
 }
 
 #[tokio::test]
