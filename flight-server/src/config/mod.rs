@@ -88,6 +88,10 @@ impl CompactorMode {
 pub struct Limits {
     /// Largest decompressed body and largest Flight message, in bytes.
     pub request_bytes: usize,
+    /// Bytes of all HTTP bodies that are held at once.
+    pub bodies_bytes: usize,
+    /// How long the body of an HTTP request may take to arrive.
+    pub body_timeout: Duration,
     /// How far ahead of the clock a row may lie.
     pub future: Duration,
     /// How far behind the clock a row may lie; `None` for back to 1970.
@@ -135,6 +139,8 @@ impl Default for Config {
             compactor_mode: CompactorMode::On,
             limits: Limits {
                 request_bytes: 64 << 20,
+                bodies_bytes: 256 << 20,
+                body_timeout: Duration::from_secs(60),
                 future: Duration::from_secs(86_400),
                 past: None,
                 drain: Duration::from_secs(10),

@@ -56,6 +56,23 @@ pub(super) const KEYS: &[Key] = &[
         |config| key::show_size(config.limits.request_bytes),
     ),
     Key::text(
+        "limits.bodies_max",
+        "Memory for the bodies of all HTTP requests at once, decompressed; beyond it requests are refused with 429 \
+         until there is room. At least twice limits.request_max.",
+        "256MiB",
+        |config, text| key::bytes(text, REQUEST_BYTES_MIN).map(|bytes| config.limits.bodies_bytes = bytes),
+        |config| key::show_size(config.limits.bodies_bytes),
+    ),
+    Key::text(
+        "limits.body_timeout",
+        "How long the body of an HTTP request may take to arrive; a slower one is refused with 408.",
+        "60s",
+        |config, text| {
+            key::duration(text, Duration::from_secs(1)).map(|timeout| config.limits.body_timeout = timeout)
+        },
+        |config| quantity::show_duration(config.limits.body_timeout),
+    ),
+    Key::text(
         "limits.future",
         "How far ahead of the clock a row's timestamp may lie; later rows are refused.",
         "1d",

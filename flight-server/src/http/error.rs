@@ -31,6 +31,8 @@ pub(crate) enum Code {
     TooManyRequests,
     /// A limit of a query.
     LimitExceeded,
+    /// The body did not come in time.
+    RequestTimeout,
     /// The query took too long.
     Timeout,
     /// The server or the store is not available: try again.
@@ -53,6 +55,7 @@ impl Code {
             Self::NotAcceptable => "not_acceptable",
             Self::TooManyRequests => "too_many_requests",
             Self::LimitExceeded => "limit_exceeded",
+            Self::RequestTimeout => "request_timeout",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -72,6 +75,7 @@ impl Code {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::LimitExceeded => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -91,6 +95,11 @@ impl HttpError {
     /// An error with the message that its reader sees.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), retry_after: None }
+    }
+
+    /// The error with the time after which the request may be sent again.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
     }
 }
 

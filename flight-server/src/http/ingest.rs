@@ -9,7 +9,8 @@ use ironbark_storage::{TableName, TableRef};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Caller, Code, Http, HttpError, body};
+use super::body::Whole;
+use super::{Caller, Code, Http, HttpError};
 use crate::decode::json::{Framing, JsonContext, decode_json};
 use crate::decode::{self, Rejected};
 
@@ -59,7 +60,9 @@ pub(super) async fn ingest(
     let table = target.table.as_deref().map_or_else(|| Ok(TableName::default()), str::parse)?;
     let table = TableRef { tenant: caller.tenant, table };
     let key = idempotency_key(&headers)?;
-    let body = body::read(&headers, body, http.node.limits.request_bytes).await?;
+    // The share of the budget is held until the rows are in the engine's own.
+    let Whole { bytes: body, held: _held } =
+        http.bodies.read(&headers, body, http.node.limits.request_bytes).await?;
     let body_hash = xxh3_128(&body);
     if let Some(key) = &key
         && let Some(answer) = http.node.engine.recall(&table, key, body_hash).await?

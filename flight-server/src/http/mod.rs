@@ -38,6 +38,8 @@ pub(crate) use error::{Code, HttpError};
 pub(crate) struct Http {
     /// The open database.
     pub(crate) node: Arc<Node>,
+    /// What all request bodies share.
+    bodies: body::Bodies,
     /// The metrics of this process.
     metrics: PrometheusHandle,
 }
@@ -45,7 +47,8 @@ pub(crate) struct Http {
 /// All routes over an open database.
 pub(crate) fn router(node: Arc<Node>, metrics: PrometheusHandle) -> Router {
     let body_bytes_max = node.limits.request_bytes;
-    let http = Http { node, metrics };
+    let bodies = body::Bodies::new(&node.limits);
+    let http = Http { node, bodies, metrics };
     Router::new()
         .route("/logs/ingest", post(ingest::ingest))
         .route("/logs/search", get(search::search))

@@ -14,7 +14,7 @@ use ironbark_query::{QueryStream, StatementKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Caller, Code, Http, HttpError, body};
+use super::{Caller, Code, Http, HttpError};
 
 /// Arrow's stream format.
 const ARROW: &str = "application/vnd.apache.arrow.stream";
@@ -37,8 +37,9 @@ pub(super) async fn sql(
 ) -> Result<Response, HttpError> {
     let plain = is_plain(&headers);
     let answer = answer_format(&headers)?;
-    let bytes = body::read(&headers, body, ironbark_query::SQL_BYTES_MAX.saturating_mul(2)).await?;
-    let request = parse(plain, &bytes)?;
+    let body = http.bodies.read(&headers, body, ironbark_query::SQL_BYTES_MAX.saturating_mul(2)).await?;
+    let request = parse(plain, &body.bytes)?;
+    drop(body);
     let statement = http.node.session(&caller.tenant).prepare(&request.query).await?;
     if plain && statement.kind() != StatementKind::Query {
         return Err(HttpError::new(
