@@ -243,12 +243,8 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    fn bodies(limits: Limits) -> Bodies {
-        Bodies::new(&Limits { request_bytes: MIB, ..limits })
-    }
-
     fn limits() -> Limits {
-        Limits { bodies_bytes: 2 * MIB, ..Config::default().limits }
+        Limits { request_bytes: MIB, bodies_bytes: 2 * MIB, ..Config::default().limits }
     }
 
     fn gzip(bytes: usize) -> (HeaderMap, Body) {
@@ -266,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_of_all_requests_have_one_budget() {
-        let bodies = bodies(limits());
+        let bodies = Bodies::new(&limits());
         let none = HeaderMap::new();
         let plain = |bytes: usize| bodies.read(&none, Body::from(vec![b'x'; bytes]), bytes);
         let first = plain(MIB).await.unwrap();
@@ -290,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_does_not_come_is_not_waited_for() {
-        let bodies = bodies(Limits { body_timeout: Duration::from_millis(5), ..limits() });
+        let bodies = Bodies::new(&Limits { body_timeout: Duration::from_millis(5), ..limits() });
         let begun = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
         let body = Body::from_stream(begun.chain(stream::pending()));
         let read = bodies.read(&HeaderMap::new(), body, MIB).await;
