@@ -14,5 +14,6 @@ pub mod figures;
 mod http;
 mod process;
 mod server;
+pub mod suite;
 
 pub use error::{Error, Result};

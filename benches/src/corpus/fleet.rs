@@ -71,7 +71,7 @@ const TEMPLATES_OF_SOURCE: usize = 14;
 /// A source and what it needs to write a row.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// `"tags":{…}` of each of its pods, ready to be written.
     pods: Vec<Vec<u8>>,
     pod_weights: Weighted,
@@ -89,18 +89,18 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// The fleet of a seed.
-    pub(crate) fn new(seed: u64, templates: &[Templates]) -> Self {
+    pub(crate) fn new(seed: u64, names: &[String], templates: &[Templates]) -> Self {
         let mut random = Random::branch(seed, 2);
         let hosts: Vec<Host> = (0..HOSTS).map(|number| Host::new(number, &mut random)).collect();
-        let weights = Weighted::zipf(SOURCES.len() as u64);
+        let weights = Weighted::zipf(names.len() as u64);
         let mut sources: Vec<Source> =
-            SOURCES.iter().map(|name| Source::new(name, templates, &mut random)).collect();
+            names.iter().map(|name| Source::new(name, templates, &mut random)).collect();
         // Each source has a pod; the others go where the rows are.
         for pod in 0..PODS {
             let first = usize::try_from(pod).unwrap_or(0);
-            let owner = if first < SOURCES.len() { first } else { weights.index(&mut random) };
+            let owner = if first < names.len() { first } else { weights.index(&mut random) };
             if let (Some(source), Some(host)) = (sources.get_mut(owner), random.pick(&hosts).cloned()) {
-                source.pods.push(host.tags(source.name, &mut random));
+                source.pods.push(host.tags(&source.name, &mut random));
             }
         }
         for source in &mut sources {
@@ -126,9 +126,9 @@ impl Fleet {
 }
 
 impl Source {
-    fn new(name: &'static str, templates: &[Templates], random: &mut Random) -> Self {
+    fn new(name: &str, templates: &[Templates], random: &mut Random) -> Self {
         let templates = templates.iter().map(|level| level.draw(TEMPLATES_OF_SOURCE, random)).collect();
-        Self { name, pods: Vec::new(), pod_weights: Weighted::new([]), templates }
+        Self { name: name.to_owned(), pods: Vec::new(), pod_weights: Weighted::new([]), templates }
     }
 
     /// The tags of one of its pods, as JSON.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::random::Random;
 
 /// How often a needle occurs, and how many such needles there are.
-const KINDS: [(u64, usize); 3] = [(1, 20), (10, 20), (1_000, 5)];
+const KINDS: [(u64, usize); 3] = [(1, 40), (10, 20), (1_000, 20)];
 /// At least so many rows for each row with a needle; kinds that would need more are left out.
 const ROWS_PER_NEEDLE_ROW_MIN: u64 = 20;
 /// Letters and digits after the first letter, which no hexadecimal number has.
@@ -13,7 +13,7 @@ const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz0123456789";
 const LENGTH: usize = 11;
 
 /// A planted word.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, serde::Serialize, PartialEq, Eq)]
 pub struct Needle {
     /// The word: lower-case letters and digits, one token.
     pub word: String,
@@ -84,7 +84,7 @@ mod tests {
         }
         let expected = plan.needles.iter().map(|needle| (needle.word.clone(), needle.hits)).collect();
         assert_eq!(found, expected);
-        assert_eq!(plan.needles.len(), 45);
+        assert_eq!(plan.needles.len(), 67);
     }
 
     #[test]

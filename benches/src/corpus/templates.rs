@@ -1,63 +1,13 @@
-//! Message templates: constant text with slots that are drawn anew for each row. The texts are written for this corpus;
-//! each is used as it stands and with endings, which makes some hundreds.
+//! Message templates: constant text with slots that are drawn anew for each row. Written texts are used as they stand
+//! and with endings, which makes some hundreds.
 
 use super::random::{Random, Weighted};
+use super::texts::{Share, Text, Texts};
 use super::time::write_padded;
-
-/// A line for each template: its level and its text, slots in braces.
-const TEXTS: &str = include_str!("templates.txt");
 
 /// What may follow a text.
 const ENDINGS: [&str; 3] = ["", " worker={small}", " attempt={small}"];
 
-const WORDS: [&str; 40] = [
-    "alder", "amber", "basalt", "birch", "cedar", "cobalt", "copper", "coral", "crane", "delta", "ember",
-    "fjord", "flint", "garnet", "harbor", "hazel", "heron", "indigo", "jasper", "juniper", "kestrel",
-    "lagoon", "larch", "maple", "marble", "meadow", "nectar", "onyx", "opal", "osprey", "pebble", "quartz",
-    "raven", "sable", "summit", "thistle", "tundra", "umber", "willow", "zephyr",
-];
-const TABLES: [&str; 12] = [
-    "accounts",
-    "addresses",
-    "carts",
-    "customers",
-    "invoices",
-    "items",
-    "parcels",
-    "payments",
-    "prices",
-    "sessions",
-    "shipments",
-    "stock_levels",
-];
-const TOPICS: [&str; 8] = [
-    "audit.v1",
-    "cart-events",
-    "clicks",
-    "inventory.v2",
-    "mail-outbox",
-    "orders.placed",
-    "payments.settled",
-    "search-log",
-];
-const PATHS: [&str; 16] = [
-    "/api/v2/cart",
-    "/api/v2/catalog/items",
-    "/api/v2/checkout",
-    "/api/v2/orders",
-    "/api/v2/orders/history",
-    "/api/v2/profile",
-    "/api/v2/search",
-    "/assets/app.js",
-    "/assets/site.css",
-    "/auth/refresh",
-    "/auth/token",
-    "/healthz",
-    "/images/thumb",
-    "/internal/metrics",
-    "/var/lib/data",
-    "/ws/live",
-];
 const METHODS: [&str; 6] = ["GET", "GET", "GET", "POST", "PUT", "DELETE"];
 const STATUSES: [&str; 12] =
     ["200", "200", "200", "200", "200", "200", "201", "204", "304", "400", "404", "503"];
@@ -66,7 +16,11 @@ const STATUSES: [&str; 12] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Slot {
     OneOf(&'static [&'static str]),
+    Word,
+    Table,
+    Topic,
     Hex(u32),
+    Digits(u32),
     Uuid,
     Ip,
     User,
@@ -78,9 +32,9 @@ enum Slot {
     Path,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Piece {
-    Text(&'static str),
+    Text(String),
     Slot(Slot),
 }
 
@@ -94,11 +48,11 @@ impl RecentIds {
     /// How many are remembered.
     const COUNT_MAX: usize = 24;
 
-    /// Appends a UUID: seven times in eight one that came up lately.
+    /// Appends a UUID: fifteen times in sixteen one that came up lately.
     fn write(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         let place = random.index(Self::COUNT_MAX);
         match self.ids.get(place) {
-            Some(id) if random.chance(7, 8) => out.extend_from_slice(id),
+            Some(id) if random.chance(15, 16) => out.extend_from_slice(id),
             known => {
                 let is_known = known.is_some();
                 let start = out.len();
@@ -113,7 +67,7 @@ impl RecentIds {
     }
 }
 
-/// The templates of a level.
+/// The templates of a level, or those of fixed shares.
 #[derive(Debug)]
 pub(crate) struct Templates {
     templates: Vec<Vec<Piece>>,
@@ -122,13 +76,22 @@ pub(crate) struct Templates {
 
 impl Templates {
     /// All templates of `level`.
-    pub(crate) fn of_level(level: &str) -> Self {
-        let texts = TEXTS.lines().filter_map(|line| line.split_once(' '));
-        let texts = texts.filter(|(name, _)| *name == level).map(|(_, text)| text);
-        let templates: Vec<_> = texts.flat_map(|text| ENDINGS.map(|ending| parse(text, ending))).collect();
-        // Four of eight rows of a text have no ending.
-        let weights = Weighted::new((0..templates.len()).map(|index| if index % 3 == 0 { 4 } else { 2 }));
-        Self { templates, weights }
+    pub(crate) fn of_level(level: &str, texts: &[Text]) -> Self {
+        let (mut templates, mut weights) = (Vec::new(), Vec::new());
+        for text in texts.iter().filter(|text| text.level == level) {
+            // Four of eight rows of a text have no ending.
+            for (ending, weight) in ENDINGS.iter().zip([4, 2, 2]).take(if text.has_endings { 3 } else { 1 }) {
+                templates.push(parse(&text.text, ending));
+                weights.push(weight);
+            }
+        }
+        Self { templates, weights: Weighted::new(weights) }
+    }
+
+    /// The texts of fixed shares, by these shares.
+    pub(crate) fn of_shares(shares: &[Share]) -> Self {
+        let templates = shares.iter().map(|share| parse(&share.text, "")).collect();
+        Self { templates, weights: Weighted::new(shares.iter().map(|share| share.weight)) }
     }
 
     /// How many there are.
@@ -137,33 +100,45 @@ impl Templates {
         self.templates.len()
     }
 
+    /// One of them, by their weights.
+    pub(crate) fn index(&self, random: &mut Random) -> usize {
+        self.weights.index(random)
+    }
+
     /// `count` of them for one source, the often used first.
     pub(crate) fn draw(&self, count: usize, random: &mut Random) -> Vec<usize> {
-        (0..count).map(|_| self.weights.index(random)).collect()
+        (0..count).map(|_| self.index(random)).collect()
     }
 
     /// Appends a message of the template.
-    pub(crate) fn write(&self, template: usize, ids: &mut RecentIds, random: &mut Random, out: &mut Vec<u8>) {
+    pub(crate) fn write(
+        &self,
+        template: usize,
+        texts: &Texts,
+        ids: &mut RecentIds,
+        random: &mut Random,
+        out: &mut Vec<u8>,
+    ) {
         for piece in self.templates.get(template).into_iter().flatten() {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Slot(Slot::Uuid) => ids.write(random, out),
-                Piece::Slot(slot) => slot.write(random, out),
+                Piece::Slot(slot) => slot.write(texts, random, out),
             }
         }
     }
 }
 
-fn parse(text: &'static str, ending: &'static str) -> Vec<Piece> {
+fn parse(text: &str, ending: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for mut rest in [text, ending] {
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').unwrap_or((after, ""));
-            pieces.push(Piece::Text(before));
+            pieces.push(Piece::Text(before.to_owned()));
             pieces.extend(Slot::named(name).map(Piece::Slot));
             rest = after;
         }
-        pieces.push(Piece::Text(rest));
+        pieces.push(Piece::Text(rest.to_owned()));
     }
     pieces
 }
@@ -171,9 +146,9 @@ fn parse(text: &'static str, ending: &'static str) -> Vec<Piece> {
 impl Slot {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
-            "word" => Self::OneOf(&WORDS),
-            "table" => Self::OneOf(&TABLES),
-            "topic" => Self::OneOf(&TOPICS),
+            "word" => Self::Word,
+            "table" => Self::Table,
+            "topic" => Self::Topic,
             "method" => Self::OneOf(&METHODS),
             "status" => Self::OneOf(&STATUSES),
             "path" => Self::Path,
@@ -191,25 +166,37 @@ impl Slot {
             "small" => Self::Number(64),
             "pct" => Self::Number(100),
             "port" => Self::Port,
-            _ => return None,
+            counted => {
+                let (kind, digits) = counted.split_at_checked(1)?;
+                let digits = digits.parse().ok().filter(|digits| (1..=64).contains(digits))?;
+                match kind {
+                    "d" => Self::Digits(digits),
+                    "x" => Self::Hex(digits),
+                    _ => return None,
+                }
+            }
         })
     }
 
-    fn write(self, random: &mut Random, out: &mut Vec<u8>) {
+    fn write(self, texts: &Texts, random: &mut Random, out: &mut Vec<u8>) {
         match self {
             Self::OneOf(list) => write_one(list, random, out),
+            Self::Word => write_one(&texts.words, random, out),
+            Self::Table => write_one(&texts.tables, random, out),
+            Self::Topic => write_one(&texts.topics, random, out),
+            Self::Digits(digits) => (0..digits).for_each(|_| write_number(random.below(10), out)),
             Self::Hex(digits) => write_hex(digits, random, out),
             Self::Uuid => RecentIds::default().write(random, out),
             Self::Ip => write_ip(random, out),
             Self::User => {
-                write_one(&WORDS, random, out);
+                write_one(&texts.words, random, out);
                 write_number(random.below(500), out);
             }
             Self::Bytes => write_number(spread(999_999, random), out),
             Self::Milliseconds => write_number(spread(99_999, random), out),
             Self::Number(max) => write_number(spread(max, random), out),
             Self::Port => write_number(random.between(1_024, 65_535), out),
-            Self::Path => write_path(random, out),
+            Self::Path => write_path(texts, random, out),
         }
     }
 }
@@ -220,8 +207,8 @@ fn spread(max: u64, random: &mut Random) -> u64 {
     random.between(0, end)
 }
 
-fn write_one(list: &[&str], random: &mut Random, out: &mut Vec<u8>) {
-    out.extend_from_slice(random.pick(list).copied().unwrap_or_default().as_bytes());
+fn write_one(list: &[impl AsRef<str>], random: &mut Random, out: &mut Vec<u8>) {
+    out.extend_from_slice(random.pick(list).map(AsRef::as_ref).unwrap_or_default().as_bytes());
 }
 
 /// Addresses of a private network, as services behind a balancer see them.
@@ -234,8 +221,8 @@ fn write_ip(random: &mut Random, out: &mut Vec<u8>) {
     write_number(random.between(1, 254), out);
 }
 
-fn write_path(random: &mut Random, out: &mut Vec<u8>) {
-    write_one(&PATHS, random, out);
+fn write_path(texts: &Texts, random: &mut Random, out: &mut Vec<u8>) {
+    write_one(&texts.paths, random, out);
     if random.chance(1, 3) {
         out.push(b'/');
         write_number(spread(999_999, random), out);
@@ -278,30 +265,36 @@ pub(crate) fn write_number(number: u64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Piece, Random, RecentIds, Slot, TEXTS, Templates, parse};
+    use super::{Piece, Random, RecentIds, Slot, Templates, parse};
+    use crate::corpus::texts::Texts;
 
     #[test]
     fn every_slot_is_known() {
-        for text in TEXTS.lines() {
+        let texts = Texts::written(&[]);
+        let shares = texts.shares.iter().map(|share| &share.text);
+        for text in texts.templates.iter().map(|template| &template.text).chain(shares) {
             let slots = parse(text, "").iter().filter(|piece| matches!(piece, Piece::Slot(_))).count();
             assert_eq!(slots, text.matches('{').count(), "{text}");
         }
         assert_eq!(Slot::named("word "), None);
+        assert_eq!((Slot::named("d12"), Slot::named("x0")), (Some(Slot::Digits(12)), None));
     }
 
     #[test]
     fn there_are_a_few_hundred() {
+        let texts = Texts::written(&[]).templates;
         let levels = ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-        let counts = levels.map(|level| Templates::of_level(level).len());
+        let counts = levels.map(|level| Templates::of_level(level, &texts).len());
         let all: usize = counts.iter().sum();
-        assert_eq!(all, 3 * TEXTS.lines().count(), "{counts:?}");
+        assert_eq!(all, 3 * texts.len(), "{counts:?}");
         assert!((300..600).contains(&all), "{counts:?}");
     }
 
     #[test]
     fn slots_are_filled() {
-        let (mut random, mut out) = (Random::new(5), Vec::new());
-        Templates::of_level("FATAL").write(0, &mut RecentIds::default(), &mut random, &mut out);
+        let texts = Texts::written(&[]);
+        let (mut random, mut ids, mut out) = (Random::new(5), RecentIds::default(), Vec::new());
+        Templates::of_level("FATAL", &texts.templates).write(0, &texts, &mut ids, &mut random, &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.starts_with("cannot bind 0.0.0.0:") && text.ends_with("in use, shutting down"),

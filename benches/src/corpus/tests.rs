@@ -4,13 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Corpus, LEVEL_NAMES, SOURCE_NAMES};
+use super::{Corpus, LEVEL_NAMES, SOURCE_NAMES, Spec};
 
 /// Rows of a sample: enough for the window of `zstd -3` to be filled several times.
 const SAMPLE_ROWS: u64 = 60_000;
 
 fn ndjson(rows: u64, seed: u64) -> Vec<u8> {
-    let mut corpus = Corpus::new(rows, seed);
+    text_of(&mut Corpus::new(rows, seed))
+}
+
+fn sealed(rows: u64, seed: u64) -> Corpus {
+    Corpus::open(&Spec { rows, seed, sealed: true, templates_from: None }).unwrap()
+}
+
+fn text_of(corpus: &mut Corpus) -> Vec<u8> {
     let mut text = Vec::new();
     while let Some(record) = corpus.next_record() {
         text.extend_from_slice(record.line);
@@ -27,8 +34,9 @@ fn a_seed_is_a_corpus() {
 
 #[test]
 fn rows_are_as_long_and_as_hard_as_they_should_be() {
-    for seed in [1, 2] {
-        let text = ndjson(SAMPLE_ROWS, seed);
+    for (seed, is_sealed) in [(1, false), (2, false), (1, true), (2, true)] {
+        let text =
+            if is_sealed { text_of(&mut sealed(SAMPLE_ROWS, seed)) } else { ndjson(SAMPLE_ROWS, seed) };
         let per_row_tenths = |bytes: usize| bytes as u64 * 10 / SAMPLE_ROWS;
         let raw = per_row_tenths(text.len());
         let packed = per_row_tenths(zstd::encode_all(text.as_slice(), 3).unwrap().len());
@@ -76,5 +84,33 @@ fn needles_are_where_they_were_planted() {
     assert!(corpus.next_record().is_some());
     for needle in needles {
         assert_eq!(text.matches(&needle.word).count() as u64, needle.hits, "{}", needle.word);
+    }
+}
+
+#[test]
+fn the_terms_have_their_shares() {
+    for mut corpus in [Corpus::new(100_000, 3), sealed(100_000, 3)] {
+        let terms = corpus.terms().clone();
+        let text = String::from_utf8(text_of(&mut corpus)).unwrap();
+        let share = |holds: &dyn Fn(&str) -> bool| text.lines().filter(|line| holds(line)).count();
+        let long = |line: &str| {
+            let (_, rest) = line.split_once(&format!("{}=", terms.key)).unwrap_or_default();
+            rest.chars().take_while(char::is_ascii_digit).count() >= 5
+        };
+        let shares = [
+            (share(&|line| line.contains(&terms.phrase)), 2_000),
+            (share(&|line| line.contains(&terms.identifier)), 2_300),
+            (share(&long), 3_600),
+            (share(&|line| line.contains(&format!("/{}", terms.words[0]))), 9_000),
+            (share(&|line| line.contains(&format!("/{}", terms.words[3]))), 9_000),
+        ];
+        for (found, wanted) in shares {
+            assert!((wanted * 9 / 10..=wanted * 11 / 10).contains(&found), "{shares:?} in {terms:?}");
+        }
+        for trace in corpus.traces() {
+            assert_eq!(text.matches(&trace).count(), 5, "{trace}");
+        }
+        assert!(corpus.traces().len() > 30);
+        assert!(terms.common.iter().all(|word| text.contains(word)));
     }
 }

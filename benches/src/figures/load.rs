@@ -24,17 +24,17 @@ const NDJSON: &str = "content-type: application/x-ndjson\r\n";
 
 /// What all loads share.
 #[derive(Debug)]
-pub(super) struct Bench {
-    pub(super) binary: PathBuf,
-    pub(super) folder: PathBuf,
-    pub(super) file: PathBuf,
-    pub(super) rows: u64,
-    pub(super) connections: usize,
+pub(crate) struct Bench {
+    pub(crate) binary: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) file: PathBuf,
+    pub(crate) rows: u64,
+    pub(crate) connections: usize,
 }
 
 /// How rows come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     /// NDJSON, several connections.
     Http,
     /// `ironbark ingest`.
@@ -51,7 +51,7 @@ struct Sent {
 
 impl Bench {
     /// Loads the corpus into a fresh server and waits until compaction is settled.
-    pub(super) async fn load(&self, name: &'static str, route: Route) -> Result<(Server, Load)> {
+    pub(crate) async fn load(&self, name: &'static str, route: Route) -> Result<(Server, Load)> {
         let server = serve(self, name, &[])?;
         let cpu_before = server.usage().cpu;
         let sent = match route {
@@ -207,7 +207,7 @@ async fn check_rows(server: &Server, rows: u64) -> Result<()> {
 }
 
 /// Runs a statement over HTTP and returns its rows as JSON objects.
-pub(super) async fn sql(connection: &mut Connection, query: &str) -> Result<Vec<Value>> {
+pub(crate) async fn sql(connection: &mut Connection, query: &str) -> Result<Vec<Value>> {
     let body = json!({ "query": query }).to_string();
     let headers = "content-type: application/json\r\naccept: application/x-ndjson\r\n";
     let answer = connection.post("/sql", headers, body.as_bytes()).await?.success(query)?;
@@ -219,7 +219,7 @@ pub(super) async fn sql(connection: &mut Connection, query: &str) -> Result<Vec<
 }
 
 /// Bytes of all files below a directory.
-fn folder_bytes(folder: &Path) -> Result<u64> {
+pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder).map_err(Error::file(folder))?.flatten() {
         // A file that is deleted meanwhile has no bytes.

@@ -28,7 +28,7 @@ impl Machine {
 }
 
 /// This machine, as far as `/proc` says.
-pub(super) fn describe() -> Machine {
+pub(crate) fn describe() -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -45,14 +45,14 @@ pub(super) fn describe() -> Machine {
 }
 
 /// Today, in UTC.
-pub(super) fn today() -> Result<String> {
+pub(crate) fn today() -> Result<String> {
     let output = Command::new("date").args(["-u", "+%F"]).output();
     let output = output.map_err(|source| Error::Start { program: "date".into(), source })?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// What the binary says of itself.
-pub(super) fn version(binary: &Path) -> serde_json::Value {
+pub(crate) fn version(binary: &Path) -> serde_json::Value {
     let output = Command::new(binary).args(["version", "--json"]).output();
     output.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default()
 }

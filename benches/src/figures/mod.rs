@@ -8,10 +8,10 @@
 //!           serve ── settle ──► compacted ── ironbark-compactor --once --grace 0s ──► collected
 //! ```
 
-mod load;
-mod machine;
+pub(crate) mod load;
+pub(crate) mod machine;
 mod questions;
-mod report;
+pub(crate) mod report;
 
 use std::path::PathBuf;
 

@@ -1,12 +1,10 @@
 //! The five questions. Literals vary from run to run, and each answer is compared with what was generated.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::load::sql;
-use super::report::{Question, milliseconds};
+use super::report::{Question, milliseconds, quantile};
 use crate::corpus::{DAY, DAY_START_US, LEVEL_NAMES, SOURCE_NAMES};
 use crate::facts::{FILTER_LIMIT, Facts, Filter, SUBSTRINGS, Seen, VARIANTS};
 use crate::http::{Connection, encode};
@@ -60,13 +58,6 @@ pub(super) async fn ask(server: &Server, facts: &Facts) -> Result<Vec<Question>>
         });
     }
     Ok(questions)
-}
-
-/// The smallest value that so many per cent do not exceed.
-fn quantile(values: &mut [Duration], percent: usize) -> Duration {
-    values.sort_unstable();
-    let rank = (values.len() * percent).div_ceil(100);
-    values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 impl Kind {

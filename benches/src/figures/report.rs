@@ -198,16 +198,23 @@ impl fmt::Display for Report {
 
 /// `number` by `unit`, as a figure.
 #[expect(clippy::cast_precision_loss, reason = "figures are rounded to a few digits")]
-pub(super) fn per(number: u64, unit: f64) -> f64 {
+pub(crate) fn per(number: u64, unit: f64) -> f64 {
     number as f64 / unit
 }
 
-pub(super) fn seconds(time: Duration) -> f64 {
+pub(crate) fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
 }
 
-pub(super) fn milliseconds(time: Duration) -> f64 {
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
+}
+
+/// The smallest value that so many per cent do not exceed.
+pub(crate) fn quantile(values: &mut [Duration], percent: usize) -> Duration {
+    values.sort_unstable();
+    let rank = (values.len() * percent).div_ceil(100);
+    values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 fn gibibytes(bytes: u64) -> String {

@@ -1,0 +1,141 @@
+//! The suite: one corpus, the fourteen questions, Ironbark and its peers in one run.
+//!
+//! ```text
+//!   Spec ──► corpus.ndjson ──► reference (DuckDB, cached) ──► right answers ──┐
+//!                  │                                                         check
+//!                  ├──► ironbark serve ── settled ── hot, then cold ──────────┤
+//!                  └──► a worker for each peer ── the same ───────────────────┴──► Report ──► record/
+//! ```
+//!
+//! Engines run one after the other, never two at a time. A wrong answer has no figure and fails the run by its name.
+
+mod answers;
+mod corpus;
+mod ironbark;
+mod measure;
+mod peers;
+mod plot;
+mod questions;
+mod report;
+mod target;
+
+use std::path::PathBuf;
+
+use crate::corpus::Spec;
+use crate::figures::load::{Bench, Route};
+use crate::figures::machine;
+use crate::{Error, Result};
+
+pub use corpus::Outline;
+pub use report::{Cold, Engine, Figures, Hot, Loaded, Report};
+
+use measure::Plan;
+use peers::Python;
+
+/// Questions that the quick mode asks cold.
+const COLD_QUICK: [&str; 4] = ["Q1", "Q2", "Q4", "Q10"];
+const COLD_RUNS: usize = 3;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which corpus.
+    pub spec: Spec,
+    /// Without peers and with few cold questions.
+    pub is_quick: bool,
+    /// Names of peers; None: all that install, or none in the quick mode.
+    pub peers: Option<Vec<String>>,
+    /// Names of questions; None: all.
+    pub questions: Option<Vec<String>>,
+    /// By `ironbark ingest` in place of HTTP.
+    pub is_flight: bool,
+    /// Connections over which HTTP loads.
+    pub connections: usize,
+    /// The `ironbark` binary.
+    pub binary: PathBuf,
+    /// Where corpus, reference and databases go. The databases are removed at the end.
+    pub work_dir: PathBuf,
+    /// The day of the run, `YYYY-MM-DD`.
+    pub date: Option<String>,
+}
+
+/// Says what is being done.
+pub type Tell<'a> = &'a dyn Fn(&str);
+
+/// Takes all figures. A wrong answer is in the report; anything else that goes wrong is an error.
+pub async fn measure(options: &Options, tell: Tell<'_>) -> Result<Report> {
+    let work_dir = &options.work_dir;
+    std::fs::create_dir_all(work_dir).map_err(Error::file(work_dir))?;
+    let python = Python::install()?;
+    let peers = peers(options, &python)?;
+    tell("corpus");
+    let file = work_dir.join("corpus.ndjson");
+    let corpus = Outline::write(&options.spec, &file)?;
+    let mut cases = questions::cases(&corpus).ok_or_else(|| {
+        Error::unreadable("the corpus", &"it is too small for the questions: take --rows 450000")
+    })?;
+    tell("reference");
+    // Of all questions, so that a run with fewer finds the same in the cache.
+    let mut right = answers::right(&corpus, &file, work_dir, &cases, &python)?;
+    if let Some(wanted) = &options.questions {
+        let keep: Vec<bool> = cases.iter().map(|case| wanted.iter().any(|name| name == case.name)).collect();
+        let mut kept = keep.iter();
+        cases.retain(|_| kept.next().is_some_and(|keep| *keep));
+        let mut kept = keep.iter();
+        right.retain(|_| kept.next().is_some_and(|keep| *keep));
+    }
+    let names = || cases.iter().map(|case| case.name.to_owned());
+    let cold = if options.is_quick { COLD_QUICK.map(str::to_owned).to_vec() } else { names().collect() };
+    let plan = Plan {
+        cold,
+        cases,
+        answers: right,
+        cold_runs: if options.is_quick { 1 } else { COLD_RUNS },
+        rows: corpus.rows,
+    };
+    let folder = tempfile::tempdir_in(work_dir).map_err(Error::file(work_dir))?;
+    let bench = Bench {
+        binary: options.binary.clone(),
+        folder: folder.path().to_path_buf(),
+        file: file.clone(),
+        rows: corpus.rows,
+        connections: options.connections,
+    };
+    tell("ironbark: load");
+    let route = if options.is_flight { Route::Flight } else { Route::Http };
+    let (target, loaded) = measure::load_ironbark(&bench, route, &python).await?;
+    tell("ironbark: questions");
+    let mut engines = vec![measure::ask_all("ironbark", target, loaded, &plan).await?];
+    for peer in peers {
+        tell(&format!("{peer}: load"));
+        let peer_folder = folder.path().join(&peer);
+        let (target, loaded) =
+            measure::load_peer(&peer, &python, &file, plan.rows, peer_folder.clone()).await?;
+        tell(&format!("{peer}: questions"));
+        engines.push(measure::ask_all(&peer, target, loaded, &plan).await?);
+        // Room for the next one.
+        std::fs::remove_dir_all(&peer_folder).map_err(Error::file(&peer_folder))?;
+    }
+    Ok(Report {
+        date: options.date.clone().map_or_else(machine::today, Ok)?,
+        machine: machine::describe(),
+        version: machine::version(&options.binary),
+        corpus,
+        load: if options.is_flight { "flight" } else { "http" }.to_owned(),
+        engines,
+    })
+}
+
+/// The peers that take part. One that was asked for by name must have installed.
+fn peers(options: &Options, python: &Python) -> Result<Vec<String>> {
+    let Some(wanted) = &options.peers else {
+        return Ok(if options.is_quick { Vec::new() } else { python.peers.clone() });
+    };
+    match wanted.iter().find(|name| !python.peers.contains(name)) {
+        Some(missing) => Err(Error::unreadable(
+            "the list of peers",
+            &format!("{missing} is not one of {:?}", python.peers),
+        )),
+        None => Ok(wanted.clone()),
+    }
+}

@@ -1,0 +1,346 @@
+//! The result of a run, as data, as Markdown and as JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::corpus::Outline;
+use super::plot;
+use crate::figures::Machine;
+use crate::figures::report::per;
+use crate::{Error, Result};
+
+/// In process over an index of many times our size: the limit of what can be had, not a rival.
+const LIMIT_NOT_RIVAL: &str = "tantivy";
+
+/// Everything that one run measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Day of the run.
+    pub date: String,
+    /// Where it ran.
+    pub machine: Machine,
+    /// What our binary says of itself.
+    pub version: serde_json::Value,
+    /// What was loaded.
+    pub corpus: Outline,
+    /// How it was loaded into ours: `http` or `flight`.
+    pub load: String,
+    /// Ours first.
+    pub engines: Vec<Engine>,
+}
+
+/// What one engine took.
+#[derive(Debug, Clone, Serialize)]
+pub struct Engine {
+    /// Its name.
+    pub name: String,
+    /// What loading took.
+    pub loaded: Loaded,
+    /// Peak resident memory after all hot questions, of the process tree that answered them.
+    pub memory_peak_bytes_asking: u64,
+    /// Whether the page cache was empty before each cold question; otherwise only the process was new.
+    pub is_cache_dropped: bool,
+    /// What each question took.
+    pub questions: Vec<Figures>,
+}
+
+/// What loading took. CPU and memory are of the engine's process tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct Loaded {
+    /// Until the last acknowledgement.
+    pub rows_per_second: f64,
+    /// Until the last acknowledgement.
+    pub seconds: f64,
+    /// From there until merges were settled.
+    pub settling_seconds: f64,
+    /// Until the last acknowledgement.
+    pub cpu_seconds_per_million_rows_acknowledged: f64,
+    /// Until merges were settled.
+    pub cpu_seconds_per_million_rows_settled: f64,
+    /// Peak resident memory.
+    pub memory_peak_bytes: u64,
+    /// All live bytes: data, index, metadata.
+    pub bytes_per_row: f64,
+    /// The same by part, as far as the engine says; bytes a row.
+    pub parts: BTreeMap<String, f64>,
+}
+
+/// What a question took.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    /// `Q1` to `Q14`.
+    pub name: &'static str,
+    /// What it asks.
+    pub title: &'static str,
+    /// None: it cannot be asked, or it failed.
+    pub hot: Option<Hot>,
+    /// None: it was not asked cold.
+    pub cold: Option<Cold>,
+    /// A wrong answer, or an error.
+    pub failure: Option<String>,
+}
+
+/// A question asked often.
+#[derive(Debug, Clone, Serialize)]
+pub struct Hot {
+    /// Request to whole answer.
+    pub wall_ms_median: f64,
+    /// The 95th percentile.
+    pub wall_ms_p95: f64,
+    /// CPU time of the engine's threads.
+    pub cpu_ms_median: f64,
+    /// The 95th percentile.
+    pub cpu_ms_p95: f64,
+    /// Every run.
+    pub wall_ms_all: Vec<f64>,
+    /// Every run.
+    pub cpu_ms_all: Vec<f64>,
+}
+
+/// A question asked of a fresh process with an empty page cache.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cold {
+    /// Request to whole answer; the start is not part of it.
+    pub wall_ms_median: f64,
+    /// How many such runs.
+    pub runs: usize,
+}
+
+impl Report {
+    /// Answers that were wrong or did not come, each with engine and question.
+    pub fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for engine in &self.engines {
+            for figures in &engine.questions {
+                if let Some(failure) = &figures.failure {
+                    failures.push(format!("{} {}: {failure}", engine.name, figures.name));
+                }
+            }
+        }
+        failures
+    }
+
+    /// Writes `results.json`, `results.md` and `plot.svg` to `ROOT/DATE-MACHINE/ROWS-rows/` and returns where that is.
+    pub fn save(&self, root: &Path) -> Result<PathBuf> {
+        let sealed = if self.corpus.spec.sealed { "-sealed" } else { "" };
+        let drawn = if self.corpus.spec.templates_from.is_some() { "-drawn" } else { "" };
+        let folder = root.join(format!("{}-{}", self.date, self.machine.name()));
+        let folder = folder.join(format!("{}-rows{sealed}{drawn}", self.corpus.rows));
+        std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+        let json =
+            serde_json::to_string_pretty(self).map_err(|error| Error::unreadable("the report", &error))?;
+        for (name, text) in [
+            ("results.json", json + "\n"),
+            ("results.md", self.to_string()),
+            ("plot.svg", plot::svg(&self.engines)),
+        ] {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(Error::file(&path))?;
+        }
+        Ok(folder)
+    }
+
+    fn loads(&self) -> Table {
+        let mut table = Table::new(&[
+            "load",
+            "rows/s",
+            "acked s",
+            "settled s",
+            "CPU s/1M acked",
+            "settled",
+            "peak MiB",
+            "bytes/row",
+        ]);
+        for Engine { name, loaded, .. } in &self.engines {
+            table.row([
+                name.clone(),
+                format!("{:.0}", loaded.rows_per_second),
+                format!("{:.1}", loaded.seconds),
+                format!("{:.1}", loaded.seconds + loaded.settling_seconds),
+                format!("{:.2}", loaded.cpu_seconds_per_million_rows_acknowledged),
+                format!("{:.2}", loaded.cpu_seconds_per_million_rows_settled),
+                format!("{:.0}", per(loaded.memory_peak_bytes, 1_048_576.0)),
+                format!("{:.1}", loaded.bytes_per_row),
+            ]);
+        }
+        table
+    }
+
+    fn parts(&self) -> Table {
+        let mut table = Table::new(&["bytes a row", "part", "share"]);
+        for Engine { name, loaded, .. } in &self.engines {
+            let mut parts: Vec<_> = loaded.parts.iter().collect();
+            parts.sort_by(|one, other| other.1.total_cmp(one.1));
+            for (part, bytes) in parts {
+                let share = format!("{:.1} %", 100.0 * bytes / loaded.bytes_per_row);
+                table.row([format!("{name} {part}"), format!("{bytes:.2}"), share]);
+            }
+        }
+        table
+    }
+
+    /// Each engine's medians, as `wall / CPU`, and our CPU time by the least of the rivals'.
+    fn hot(&self) -> Table {
+        let mut heads = vec!["hot, ms wall / CPU".to_owned()];
+        heads.extend(self.engines.iter().map(|engine| engine.name.clone()));
+        heads.extend(["p95", "CPU by best peer", "wall by best peer"].map(str::to_owned));
+        let mut table = Table { rows: vec![heads] };
+        for name in self.names() {
+            let mut row = vec![name.to_owned()];
+            for engine in &self.engines {
+                let Some(figures) = engine.question(name) else { continue };
+                row.push(match (&figures.failure, &figures.hot) {
+                    (Some(_), _) => "FAILED".to_owned(),
+                    (None, Some(hot)) => {
+                        format!("{} / {}", short(hot.wall_ms_median), short(hot.cpu_ms_median))
+                    }
+                    (None, None) => "–".to_owned(),
+                });
+            }
+            let hot = self.engines.first().and_then(|ours| ours.hot(name));
+            row.push(hot.map_or("–".to_owned(), |hot| {
+                format!("{} / {}", short(hot.wall_ms_p95), short(hot.cpu_ms_p95))
+            }));
+            row.push(shown(ratio(&self.engines, name, |hot| hot.cpu_ms_median)));
+            row.push(shown(ratio(&self.engines, name, |hot| hot.wall_ms_median)));
+            table.row(row);
+        }
+        table
+    }
+
+    fn cold(&self) -> Table {
+        let mut heads = vec!["cold, ms wall".to_owned()];
+        heads.extend(self.engines.iter().map(|engine| engine.name.clone()));
+        let mut table = Table { rows: vec![heads] };
+        for name in self.names() {
+            let cold = |engine: &Engine| engine.question(name).and_then(|figures| figures.cold.clone());
+            let times: Vec<_> = self.engines.iter().map(cold).collect();
+            if times.iter().any(Option::is_some) {
+                let times = times
+                    .into_iter()
+                    .map(|time| time.map_or("–".to_owned(), |time| short(time.wall_ms_median)));
+                table.row(std::iter::once(name.to_owned()).chain(times));
+            }
+        }
+        table
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let ours = self.engines.first().map(|engine| engine.questions.as_slice()).unwrap_or_default();
+        ours.iter().map(|figures| figures.name)
+    }
+}
+
+impl Engine {
+    fn question(&self, name: &str) -> Option<&Figures> {
+        self.questions.iter().find(|figures| figures.name == name)
+    }
+
+    /// Figures of a question that was answered rightly.
+    pub(super) fn hot(&self, name: &str) -> Option<&Hot> {
+        self.question(name).filter(|figures| figures.failure.is_none())?.hot.as_ref()
+    }
+}
+
+/// Our figure by the least of the rivals', and whose that is. None without a rival's.
+fn ratio<'a>(engines: &'a [Engine], question: &str, figure: impl Fn(&Hot) -> f64) -> Option<(f64, &'a str)> {
+    let (ours, peers) = engines.split_first()?;
+    let ours = figure(ours.hot(question)?);
+    let rivals = peers.iter().filter(|peer| peer.name != LIMIT_NOT_RIVAL);
+    let best = rivals.filter_map(|peer| Some((figure(peer.hot(question)?), peer.name.as_str())));
+    let (best, name) = best.min_by(|one, other| one.0.total_cmp(&other.0))?;
+    (best > 0.0).then(|| (ours / best, name))
+}
+
+fn shown(ratio: Option<(f64, &str)>) -> String {
+    ratio.map_or("–".to_owned(), |(ratio, name)| format!("{ratio:.2} {name}"))
+}
+
+/// Three digits, not more.
+fn short(ms: f64) -> String {
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.2}"),
+        ms if ms < 100.0 => format!("{ms:.1}"),
+        ms => format!("{ms:.0}"),
+    }
+}
+
+/// Cells that are written as a Markdown table with even columns.
+#[derive(Debug, Default)]
+struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn new(heads: &[&str]) -> Self {
+        Self { rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()] }
+    }
+
+    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(3)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for (place, row) in self.rows.iter().enumerate() {
+            let mut line = String::from("|");
+            for (column, width) in widths.iter().enumerate() {
+                let cell = row.get(column).map(String::as_str).unwrap_or_default();
+                if column == 0 {
+                    write!(line, " {cell:<width$} |")?;
+                } else {
+                    write!(line, " {cell:>width$} |")?;
+                }
+            }
+            writeln!(f, "{line}")?;
+            if place == 0 {
+                let rulers: Vec<String> = widths.iter().map(|width| "-".repeat(width + 1)).collect();
+                writeln!(f, "|{}:|", rulers.join(":|").replacen(':', "-", 1))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outline { spec, rows, bytes, hash, .. } = &self.corpus;
+        let sealed = if spec.sealed { ", sealed" } else { "" };
+        writeln!(
+            f,
+            "{rows} rows (seed {}{sealed}, {hash}), {:.1} bytes a row as NDJSON, loaded by {}",
+            spec.seed,
+            per(*bytes, per(*rows, 1.0)),
+            self.load
+        )?;
+        let machine = &self.machine;
+        writeln!(f, "{}, {} cores, {}, {}\n", self.date, machine.cores, machine.cpu, machine.system)?;
+        writeln!(f, "{}\n{}\n{}", self.loads(), self.hot(), self.cold())?;
+        let without: BTreeSet<&str> =
+            self.engines.iter().filter(|one| !one.is_cache_dropped).map(|one| one.name.as_str()).collect();
+        if !without.is_empty() {
+            writeln!(
+                f,
+                "The page cache could not be dropped for {without:?}: only their processes were new.\n"
+            )?;
+        }
+        write!(f, "{}", self.parts())?;
+        for failure in self.failures() {
+            writeln!(f, "\nFAILED {failure}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

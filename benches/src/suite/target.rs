@@ -1,0 +1,121 @@
+//! What is measured: a server of ours or a worker of a peer, each behind the same three calls.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::ironbark;
+use super::peers::{Python, Worker};
+use super::questions::Question;
+use crate::http::Connection;
+use crate::process::Usage;
+use crate::server::Server;
+use crate::{Error, Result};
+
+/// An engine with the corpus in it.
+#[derive(Debug)]
+pub(super) enum Target {
+    Ironbark(Box<Ours>),
+    Peer(Box<Theirs>),
+}
+
+/// A server on a data directory, and a connection to it.
+#[derive(Debug)]
+pub(super) struct Ours {
+    pub(super) binary: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) running: Option<(Server, Connection)>,
+}
+
+/// A worker on a folder.
+#[derive(Debug)]
+pub(super) struct Theirs {
+    pub(super) python: Python,
+    pub(super) name: String,
+    pub(super) folder: PathBuf,
+    pub(super) running: Option<Worker>,
+}
+
+/// An answer and what it took.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) wall: Duration,
+    pub(super) cpu: Duration,
+    /// None: the engine cannot answer such questions.
+    pub(super) rows: Option<Vec<Value>>,
+}
+
+impl Target {
+    /// Ends it and starts it again on the same data.
+    pub(super) async fn restart(&mut self, before_start: impl FnOnce()) -> Result<()> {
+        match self {
+            Self::Ironbark(ours) => {
+                if let Some((server, _)) = ours.running.take() {
+                    server.stop()?;
+                }
+                before_start();
+                let server = Server::start(&ours.binary, &ours.folder, &[])?;
+                let connection = Connection::open(&server.http).await?;
+                ours.running = Some((server, connection));
+            }
+            Self::Peer(theirs) => {
+                theirs.running = None;
+                before_start();
+                let mut worker = Worker::start(&theirs.python, &theirs.name, &theirs.folder)?;
+                worker.open(&theirs.folder)?;
+                theirs.running = Some(worker);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a question and measures the answer, from the request to its last byte. Making sense of it is not measured.
+    pub(super) async fn ask(&mut self, question: &Question) -> Result<Asked> {
+        let stopped = || Error::unreadable("an engine", &"it is not running");
+        match self {
+            Self::Ironbark(ours) => {
+                let (server, connection) = ours.running.as_mut().ok_or_else(stopped)?;
+                let cpu_before = server.cpu();
+                let began = Instant::now();
+                let body = ironbark::ask(connection, question).await?;
+                let (wall, cpu) = (began.elapsed(), server.cpu().saturating_sub(cpu_before));
+                Ok(Asked { wall, cpu, rows: Some(ironbark::rows(question, &body)?) })
+            }
+            Self::Peer(theirs) => {
+                let worker = theirs.running.as_mut().ok_or_else(stopped)?;
+                let cpu_before = worker.cpu();
+                let began = Instant::now();
+                let answer = worker.ask(question)?;
+                let (wall, cpu) = (began.elapsed(), worker.cpu().saturating_sub(cpu_before));
+                Ok(Asked { wall, cpu, rows: worker.rows(&answer)? })
+            }
+        }
+    }
+
+    /// What it has used since it was started.
+    pub(super) fn usage(&self) -> Usage {
+        match self {
+            Self::Ironbark(ours) => ours.running.as_ref().map(|(server, _)| server.usage()),
+            Self::Peer(theirs) => theirs.running.as_ref().map(Worker::usage),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Ends it.
+    pub(super) fn stop(self) -> Result<()> {
+        match self {
+            Self::Ironbark(ours) => ours.running.map_or(Ok(()), |(server, _)| server.stop()),
+            Self::Peer(_) => Ok(()),
+        }
+    }
+}
+
+/// Empties the system's page cache. False if that is not permitted here.
+pub(super) fn drop_page_cache() -> bool {
+    // Pages that are not written yet cannot be dropped.
+    drop(Command::new("sync").status());
+    std::fs::write(Path::new("/proc/sys/vm/drop_caches"), "3").is_ok()
+}
