@@ -145,10 +145,10 @@ mod tests {
     fn facts_are_those_of_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("corpus.ndjson");
-        let facts = Facts::write(60_000, 1, &path).unwrap();
+        let facts = Facts::write(100_000, 1, &path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!((facts.rows, facts.bytes), (60_000, text.len() as u64));
-        assert_eq!(facts.histogram.iter().flatten().sum::<u64>(), 60_000);
+        assert_eq!((facts.rows, facts.bytes), (100_000, text.len() as u64));
+        assert_eq!(facts.histogram.iter().flatten().sum::<u64>(), 100_000);
         assert_eq!(facts.latest.len(), LATEST_MAX);
         assert!(text.lines().last().unwrap().contains("\"source\""));
         let rows = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
