@@ -114,7 +114,7 @@ impl SegmentReader {
             Origin::Memory => self.tails_cached.add(1),
             Origin::Store => self.tails_read.add(1),
         }
-        Ok(tail)
+        Ok(Arc::clone(&tail.parquet))
     }
 }
 

@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use ironbark_storage::SegmentId;
+use ironbark_storage::{SegmentId, SegmentTail};
 use parking_lot::Mutex;
-use parquet::file::metadata::ParquetMetaData;
 use tokio::sync::OnceCell;
 
 /// An end that is there or being read.
-type Slot = Arc<OnceCell<Arc<ParquetMetaData>>>;
+type Slot = Arc<OnceCell<Arc<SegmentTail>>>;
 
 /// The cache.
 pub(crate) struct TailCache {
@@ -46,18 +45,18 @@ impl TailCache {
     pub(crate) async fn get<E>(
         &self,
         id: SegmentId,
-        read: impl Future<Output = Result<Arc<ParquetMetaData>, E>>,
-    ) -> Result<(Arc<ParquetMetaData>, Origin), E> {
+        read: impl Future<Output = Result<SegmentTail, E>>,
+    ) -> Result<(Arc<SegmentTail>, Origin), E> {
         let slot = self.state.lock().touch(id);
         let mut origin = Origin::Memory;
         let tail = slot
             .get_or_try_init(|| {
                 origin = Origin::Store;
-                read
+                async { read.await.map(Arc::new) }
             })
             .await?;
         if origin == Origin::Store {
-            self.state.lock().weigh(id, tail.memory_size(), self.bytes_max);
+            self.state.lock().weigh(id, tail.memory_bytes(), self.bytes_max);
         }
         Ok((Arc::clone(tail), origin))
     }

@@ -47,7 +47,7 @@ pub struct SourceLevelCount {
     pub rows: u64,
 }
 
-/// Where a segment's token index lies in its object. No segment has one yet: this is its place in the manifest.
+/// Where a segment's token index lies in its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct IndexMeta {
     /// First byte of the index in the object.

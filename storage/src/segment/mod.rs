@@ -6,9 +6,10 @@
 //!         ┌──────────────┼──────────────┐
 //!     row group 0    row group 1    row group 2        262,144 rows each, one slice of time after the other;
 //!         └──────────────┼──────────────┘              inside sorted by (source, timestamp, _row_id)
-//!                  [token index]                       its place: no segment has one yet
-//!                   page index ┐
-//!                     footer   ┘ the tail: one request brings it
+//!                   token index                        which rows may hold a word: see [`index`]
+//!                     its head ┐
+//!                   page index │ the tail: one request brings it
+//!                     footer   ┘
 //! ```
 //!
 //! The bytes are specified in `docs/FORMAT.md`. A segment is written once, whole, and never changed.
@@ -17,6 +18,7 @@ mod checksums;
 mod counts;
 mod fingerprint;
 mod format;
+mod index;
 mod meta;
 mod put;
 mod reader;
@@ -29,8 +31,9 @@ mod tests;
 
 pub use fingerprint::RowFingerprint;
 pub use format::{ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, SEGMENT_FORMAT_VERSION};
+pub use index::{Hits, INDEX_FORMAT_VERSION, Piece, RANGE_ROWS, RangeSet, Term, TermKind, TokenIndex};
 pub use meta::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
 pub use put::{PUT_WHOLE_BYTES_MAX, put_segment};
 pub use reader::{SegmentColumns, SegmentReader, read_segment};
-pub use tail::read_tail;
+pub use tail::{SegmentTail, read_tail};
 pub use writer::{EncodedSegment, SegmentOptions, SegmentWriter, encode_segment};

@@ -50,7 +50,7 @@ impl SegmentReader {
     /// Reads the tail. Fails as [`read_tail`] does.
     pub async fn open(store: Arc<dyn ObjectStore>, table: &TableRef, meta: Arc<SegmentMeta>) -> Result<Self> {
         let key = key::segment(&Partition { table: table.clone(), day: meta.day }, meta.id);
-        let metadata = read_tail(store.as_ref(), &key, &meta).await?;
+        let metadata = read_tail(store.as_ref(), &key, &meta).await?.parquet;
         let corrupt = |reason: &str| Error::Corrupt {
             object: key.to_string(),
             offset: meta.bytes.saturating_sub(meta.tail_bytes),

@@ -1,4 +1,4 @@
-//! The tail of a segment: page index and footer, brought by one request and checked before it is decoded.
+//! The tail of a segment: head of the token index, page index and footer, brought by one request and checked before it is decoded.
 
 use std::sync::Arc;
 
@@ -11,24 +11,36 @@ use parquet::file::metadata::{
 };
 use parquet::file::statistics::Statistics;
 
-use super::SegmentMeta;
 use super::format::{
     KEY_FORMAT_VERSION, KEY_SCHEMA_VERSION, KEY_SEGMENT, LEAVES, SEGMENT_FORMAT_VERSION, leaf, metadata_value,
 };
+use super::{SegmentMeta, TokenIndex};
 use crate::{Error, Result, SCHEMA_VERSION, TimeRange, Timestamp, column};
 
 /// Longest tail that is read.
 const TAIL_BYTES_MAX: u64 = 256 << 20;
 
-/// Parquet metadata (footer and page index) by one request for the last `meta.tail_bytes`.
+/// What one request for the end of a segment brings.
+#[derive(Clone, Debug)]
+pub struct SegmentTail {
+    /// Footer and page index.
+    pub parquet: Arc<ParquetMetaData>,
+    /// The token index, of which only the head is read yet; `None` where the segment has none.
+    pub index: Option<Arc<TokenIndex>>,
+}
+
+impl SegmentTail {
+    /// Bytes that it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.parquet.memory_size() + self.index.as_ref().map_or(0, |index| index.memory_bytes())
+    }
+}
+
+/// Footer, page index and head of the token index by one request for the last `meta.tail_bytes`.
 ///
 /// Fails with [`Error::Corrupt`] where object and manifest do not agree, [`Error::TooNew`] for a segment of a newer
 /// version, [`Error::Store`] where the store fails.
-pub async fn read_tail(
-    store: &dyn ObjectStore,
-    key: &Path,
-    meta: &SegmentMeta,
-) -> Result<Arc<ParquetMetaData>> {
+pub async fn read_tail(store: &dyn ObjectStore, key: &Path, meta: &SegmentMeta) -> Result<SegmentTail> {
     if meta.format_version > SEGMENT_FORMAT_VERSION {
         return Err(too_new(key, meta.format_version));
     }
@@ -45,21 +57,21 @@ pub async fn read_tail(
         return Err(Error::Corrupt { object: key.to_string(), offset: answer.meta.size, reason });
     }
     let tail = answer.bytes().await.map_err(failed)?;
-    check_tail(key, meta, tail).map(Arc::new)
+    check_tail(key, meta, &tail)
 }
 
 /// Decodes a tail and compares it with the manifest's entry.
-pub(super) fn check_tail(key: &Path, meta: &SegmentMeta, tail: Bytes) -> Result<ParquetMetaData> {
+pub(super) fn check_tail(key: &Path, meta: &SegmentMeta, tail: &Bytes) -> Result<SegmentTail> {
     let corrupt = |reason: String| Error::Corrupt {
         object: key.to_string(),
         offset: meta.bytes.saturating_sub(meta.tail_bytes),
         reason,
     };
-    let (found, expected) = (crc32c::crc32c(&tail), meta.tail_crc32c);
+    let (found, expected) = (crc32c::crc32c(tail), meta.tail_crc32c);
     if found != expected {
         return Err(corrupt(format!("checksum {found:08x} of the tail, expected {expected:08x}")));
     }
-    let metadata = decode(meta, tail).map_err(|error| corrupt(error.to_string()))?;
+    let metadata = decode(meta, tail.clone()).map_err(|error| corrupt(error.to_string()))?;
     let Some(metadata) = metadata else {
         return Err(corrupt(format!("footer and page index are longer than {} bytes", meta.tail_bytes)));
     };
@@ -77,7 +89,20 @@ pub(super) fn check_tail(key: &Path, meta: &SegmentMeta, tail: Bytes) -> Result<
     if !same {
         return Err(corrupt("the columns are not those of a segment".to_owned()));
     }
-    Ok(metadata)
+    let index = open_index(key, meta, tail)?;
+    Ok(SegmentTail { parquet: Arc::new(metadata), index })
+}
+
+fn open_index(key: &Path, meta: &SegmentMeta, tail: &Bytes) -> Result<Option<Arc<TokenIndex>>> {
+    let Some(index) = &meta.index else { return Ok(None) };
+    let tail_start = meta.bytes.saturating_sub(meta.tail_bytes);
+    let end = index.offset.checked_add(index.bytes).and_then(|end| end.checked_sub(tail_start));
+    let end = end.and_then(|end| usize::try_from(end).ok()).filter(|end| *end <= tail.len());
+    let Some(end) = end else {
+        let reason = format!("an index of {} bytes does not end in the tail", index.bytes);
+        return Err(Error::Corrupt { object: key.to_string(), offset: index.offset, reason });
+    };
+    TokenIndex::open(key.as_ref(), index, &tail.slice(..end)).map(Arc::new).map(Some)
 }
 
 fn decode(meta: &SegmentMeta, tail: Bytes) -> Result<Option<ParquetMetaData>, parquet::errors::ParquetError> {

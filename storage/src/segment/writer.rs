@@ -14,9 +14,10 @@ use parquet::file::metadata::ParquetMetaData;
 use super::checksums::{ChunkChecksums, chunk_ranges};
 use super::counts::Counts;
 use super::format::{ROW_GROUP_ROWS, SEGMENT_FORMAT_VERSION, writer_properties};
+use super::index::IndexBuilder;
 use super::slices::{Columns, Entry, by_source, cut, entries};
 use super::tail::{check_tail, row_group_time, tail_start};
-use super::{RowFingerprint, SegmentId, SegmentMeta};
+use super::{IndexMeta, RowFingerprint, SegmentId, SegmentMeta};
 use crate::{Error, LogSchema, Partition, Result, RowId, TimeRange, Timestamp, column, key};
 
 /// Rows that are copied at once into their order: a whole row group is never held twice.
@@ -91,6 +92,7 @@ pub struct SegmentWriter {
     last: Option<(i64, i64)>,
     counts: Counts,
     checksums: ChunkChecksums,
+    index: IndexBuilder,
 }
 
 impl SegmentWriter {
@@ -117,6 +119,7 @@ impl SegmentWriter {
             last: None,
             counts: Counts::new(),
             checksums: ChunkChecksums::default(),
+            index: IndexBuilder::new(index_seed(id)),
         })
     }
 
@@ -152,8 +155,10 @@ impl SegmentWriter {
             return Err(invalid(column::ROW_ID, "negative row ids"));
         };
         self.parquet.append_key_value_metadata(self.checksums.to_metadata());
+        let index = write_index(&mut self.parquet, self.index)?;
         let (bytes, metadata) = close(self.parquet).map_err(|source| Error::Parquet { object, source })?;
-        let tail = bytes.slice(tail_start(&metadata, bytes.len())..);
+        let page_index = tail_start(&metadata, bytes.len());
+        let tail = bytes.slice(index.as_ref().map_or(page_index, |index| index.head_start.min(page_index))..);
         let meta = SegmentMeta {
             id: self.id,
             day: self.partition.day,
@@ -168,11 +173,11 @@ impl SegmentWriter {
             created_at: self.created_at,
             format_version: SEGMENT_FORMAT_VERSION,
             counts: self.counts.finish(),
-            index: None,
+            index: index.map(|index| index.meta),
         };
         let object = key::segment(&self.partition, self.id);
-        let read = check_tail(&object, &meta, tail)?;
-        let found = (0..read.num_row_groups()).filter_map(|at| row_group_time(&read, at));
+        let read = check_tail(&object, &meta, &tail)?;
+        let found = (0..read.parquet.num_row_groups()).filter_map(|at| row_group_time(&read.parquet, at));
         let found = found.reduce(TimeRange::union);
         if found != Some(time) {
             let reason = format!("the footer says {found:?}, written were {time:?}");
@@ -208,7 +213,9 @@ impl SegmentWriter {
         for places in ordered.places.chunks(COPY_ROWS) {
             let rows = interleave_record_batch(batches, places)?;
             self.parquet.write(&rows).map_err(failed)?;
+            self.index.add(&rows)?;
         }
+        self.index.end_row_group();
         self.parquet.flush().map_err(failed)?;
         self.add_checksums()?;
         self.rows += u64::try_from(slice.len()).unwrap_or(u64::MAX);
@@ -232,6 +239,28 @@ impl SegmentWriter {
         }
         Ok(())
     }
+}
+
+/// The seed of a segment's index: its id is random.
+fn index_seed(id: SegmentId) -> u64 {
+    u64::try_from(id.to_u128() & u128::from(u64::MAX)).unwrap_or(0)
+}
+
+/// An index as it lies in the file.
+struct WrittenIndex {
+    meta: IndexMeta,
+    head_start: usize,
+}
+
+/// Puts the index behind the last row group.
+fn write_index(parquet: &mut ArrowWriter<Vec<u8>>, index: IndexBuilder) -> Result<Option<WrittenIndex>> {
+    let Some(index) = index.finish()? else { return Ok(None) };
+    let failed = |source| Error::Io { path: "the token index".to_owned(), source };
+    parquet.sync().map_err(failed)?;
+    let start = parquet.inner().len();
+    parquet.write_all(&index.bytes).map_err(failed)?;
+    let meta = index.meta(u64::try_from(start).unwrap_or(u64::MAX));
+    Ok(Some(WrittenIndex { meta, head_start: start + index.head_start }))
 }
 
 fn close(mut parquet: ArrowWriter<Vec<u8>>) -> Result<(Bytes, ParquetMetaData), ParquetError> {

@@ -1,0 +1,98 @@
+//! The token index of a segment: which ranges of its rows can hold a term.
+//!
+//! ```text
+//!   range      8,192 rows of a row group (its last has fewer); counted through the whole segment
+//!   term       a token of `message`, or the whole of a `trace_id` or `span_id`; in lower case
+//!
+//!            term ──hash──► in more than 8 ranges?
+//!                            ├─ frequent: its text, how many rows hold it (exact), and its ranges (exact)
+//!                            └─ rare:     16 bits of its hash and a range, once for each range that holds it
+//! ```
+//!
+//! Nearly all terms are ids that occur once. A text costs them ten bytes, sixteen bits of a hash two, and all that
+//! these lose is that one lookup in thirty finds a range too many. So an index may over-match, and never misses: rows
+//! are always looked at again. Only the count of a frequent term is exact.
+//!
+//! Everything here is sync and reads no store: [`TokenIndex`] says which bytes to bring for a term, and takes them.
+
+mod bits;
+mod builder;
+mod format;
+mod frequent;
+mod ranges;
+mod rare;
+mod reader;
+
+#[cfg(test)]
+mod tests;
+
+pub use format::{INDEX_FORMAT_VERSION, RANGE_ROWS};
+pub use ranges::RangeSet;
+pub use reader::{Hits, Piece, TokenIndex};
+
+pub(super) use builder::IndexBuilder;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// What kind of term an index is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TermKind {
+    /// A token of `message`; see [`crate::tokens`].
+    Message,
+    /// The whole of a `trace_id`.
+    TraceId,
+    /// The whole of a `span_id`.
+    SpanId,
+}
+
+impl TermKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Message, Self::TraceId, Self::SpanId];
+
+    /// The number that stands for it in the format: part of the hash, and first byte of a frequent term.
+    const fn code(self) -> u8 {
+        match self {
+            Self::Message => 0,
+            Self::TraceId => 1,
+            Self::SpanId => 2,
+        }
+    }
+}
+
+/// The hash of a term. Part of the format. The seed is random, so that nobody can log texts that collide.
+fn term_hash(seed: u64, kind: TermKind, lowered: &[u8]) -> u64 {
+    xxh3_64_with_seed(lowered, seed.wrapping_add(u64::from(kind.code())))
+}
+
+/// Something to look for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Term {
+    kind: TermKind,
+    lowered: String,
+}
+
+impl Term {
+    /// A token or a whole value, in any case.
+    pub fn new(kind: TermKind, text: &str) -> Self {
+        Self { kind, lowered: crate::lower(text) }
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> TermKind {
+        self.kind
+    }
+
+    /// Its text in lower case.
+    pub fn text(&self) -> &str {
+        &self.lowered
+    }
+
+    fn hash(&self, seed: u64) -> u64 {
+        term_hash(seed, self.kind, self.lowered.as_bytes())
+    }
+
+    /// Its key among the frequent terms.
+    fn key(&self) -> Vec<u8> {
+        frequent::key(self.kind, self.lowered.as_bytes())
+    }
+}

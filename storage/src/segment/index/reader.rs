@@ -1,0 +1,147 @@
+//! Asks an index for a term: which pieces of the object to bring, and what they say.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::format::{Head, block_of};
+use super::frequent::Dictionary;
+use super::{RangeSet, Term, rare};
+use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION};
+
+/// Which rows of a segment may hold a term.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hits {
+    /// The ranges that may.
+    pub ranges: RangeSet,
+    /// How many rows of the segment do, exactly; `None` where the index does not know.
+    pub rows: Option<u64>,
+}
+
+/// A part of an index that is read at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Piece {
+    /// All frequent terms.
+    Frequent,
+    /// Rare terms whose hashes begin alike.
+    Rare(u32),
+}
+
+/// The index of one segment: its head, which came with the segment's tail, and the frequent terms once somebody
+/// brought them.
+#[derive(Debug)]
+pub struct TokenIndex {
+    object: String,
+    start: u64,
+    head: Head,
+    frequent: OnceLock<Dictionary>,
+}
+
+impl TokenIndex {
+    /// The index of an object, from the bytes that end with the index. Fails with [`Error::Corrupt`] if these are
+    /// damaged, [`Error::TooNew`] if a newer version wrote it.
+    pub fn open(object: &str, meta: &IndexMeta, end: &Bytes) -> Result<Self> {
+        if meta.version > super::INDEX_FORMAT_VERSION {
+            let supported = super::INDEX_FORMAT_VERSION;
+            return Err(Error::TooNew { object: object.to_owned(), found: meta.version, supported });
+        }
+        let corrupt = |reason| Error::Corrupt { object: object.to_owned(), offset: meta.offset, reason };
+        let head = Head::decode(end).map_err(corrupt)?;
+        let pieces = u64::from(head.blocks.last().map_or(0, |block| block.end));
+        if pieces + u64::from(head.frequent_bytes) > meta.bytes {
+            return Err(corrupt("the pieces of the index are longer than the index".to_owned()));
+        }
+        Ok(Self { object: object.to_owned(), start: meta.offset, head, frequent: OnceLock::new() })
+    }
+
+    /// How many ranges the segment has.
+    pub const fn ranges(&self) -> u32 {
+        self.head.ranges
+    }
+
+    /// Whether its terms are those of this build's tokenizer; another one's answer nothing.
+    pub fn is_usable(&self) -> bool {
+        self.head.tokenizer_version == u32::from(TOKENIZER_VERSION)
+    }
+
+    /// Bytes that the parsed index takes in memory, its pieces included.
+    pub fn memory_bytes(&self) -> usize {
+        let frequent = if self.frequent.get().is_some() { self.head.frequent_bytes as usize } else { 0 };
+        size_of::<Self>() + self.head.blocks.len() * size_of::<super::format::Block>() + frequent
+    }
+
+    /// The pieces that answer for a term, but for what was brought already.
+    pub fn pieces(&self, term: &Term) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        if self.head.frequent_bytes > 0 && self.frequent.get().is_none() {
+            pieces.push(Piece::Frequent);
+        }
+        pieces.extend(self.block(term).and_then(|block| u32::try_from(block).ok()).map(Piece::Rare));
+        pieces
+    }
+
+    /// Where a piece lies in the object.
+    pub fn place(&self, piece: Piece) -> Range<u64> {
+        let end = |block: usize| self.head.blocks.get(block).map_or(0, |block| u64::from(block.end));
+        let within = match piece {
+            Piece::Rare(block) => {
+                let block = block as usize;
+                block.checked_sub(1).map_or(0, end)..end(block)
+            }
+            Piece::Frequent => {
+                let start = end(self.head.blocks.len().wrapping_sub(1));
+                start..start + u64::from(self.head.frequent_bytes)
+            }
+        };
+        self.start + within.start..self.start + within.end
+    }
+
+    /// Checks the bytes of a piece; frequent terms are kept.
+    pub fn accept(&self, piece: Piece, bytes: &Bytes) -> Result<()> {
+        let expected = match piece {
+            Piece::Frequent => self.head.frequent_checksum,
+            Piece::Rare(block) => self.head.blocks.get(block as usize).map_or(0, |block| block.checksum),
+        };
+        let found = crc32c::crc32c(bytes);
+        if found != expected {
+            let reason = format!("checksum {found:08x} of a piece of the index, expected {expected:08x}");
+            return Err(self.corrupt(piece, reason));
+        }
+        if piece == Piece::Frequent && self.frequent.get().is_none() {
+            let terms = Dictionary::decode(bytes, self.head.dictionary_bytes as usize, self.head.ranges)
+                .map_err(|reason| self.corrupt(piece, reason))?;
+            // Somebody else may have been faster, with the same bytes.
+            let _ = self.frequent.set(terms);
+        }
+        Ok(())
+    }
+
+    /// What is known of a term, with the accepted bytes of its rare piece (see [`Self::pieces`]).
+    pub fn lookup(&self, term: &Term, rare: Option<&Bytes>) -> Result<Hits> {
+        if let Some(frequent) = self.frequent.get() {
+            let found = frequent.lookup(&term.key());
+            if let Some(hits) = found.map_err(|reason| self.corrupt(Piece::Frequent, reason))? {
+                return Ok(hits);
+            }
+        }
+        let mut ranges = RangeSet::none(self.head.ranges);
+        if let (Some(block), Some(bytes)) = (self.block(term), rare) {
+            let piece = Piece::Rare(u32::try_from(block).unwrap_or(u32::MAX));
+            rare::lookup(bytes, term.hash(self.head.seed), &mut ranges)
+                .map_err(|reason| self.corrupt(piece, reason))?;
+        }
+        // No entry at all is certain.
+        let rows = ranges.is_empty().then_some(0);
+        Ok(Hits { ranges, rows })
+    }
+
+    fn block(&self, term: &Term) -> Option<usize> {
+        let blocks = self.head.blocks.len();
+        (blocks > 0).then(|| block_of(term.hash(self.head.seed), blocks))
+    }
+
+    fn corrupt(&self, piece: Piece, reason: String) -> Error {
+        Error::Corrupt { object: self.object.clone(), offset: self.place(piece).start, reason }
+    }
+}

@@ -1,0 +1,201 @@
+//! The index against the rows that it was built from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::builder::EncodedIndex;
+use super::format::{Head, RARE_RANGES_MAX, block_of};
+use super::*;
+use crate::{ErrorKind, column, lower, tokens};
+
+/// Where the index lies in the made-up object.
+const OFFSET: u64 = 1_000;
+
+type Row = (String, Option<String>);
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let messages: StringArray = rows.iter().map(|(message, _)| Some(message.as_str())).collect();
+    let traces: StringArray = rows.iter().map(|(_, trace)| trace.as_deref()).collect();
+    let spans = StringArray::new_null(rows.len());
+    RecordBatch::try_from_iter_with_nullable([
+        (column::MESSAGE, Arc::new(messages) as ArrayRef, true),
+        (column::TRACE_ID, Arc::new(traces) as ArrayRef, true),
+        (column::SPAN_ID, Arc::new(spans) as ArrayRef, true),
+    ])
+    .unwrap()
+}
+
+/// Each group of rows is a row group.
+fn build(groups: &[Vec<Row>]) -> EncodedIndex {
+    let mut builder = IndexBuilder::new(7);
+    for group in groups {
+        for rows in group.chunks(1_000) {
+            builder.add(&batch(rows)).unwrap();
+        }
+        builder.end_row_group();
+    }
+    builder.finish().unwrap().unwrap()
+}
+
+fn open(index: &EncodedIndex) -> TokenIndex {
+    let head = Bytes::copy_from_slice(&index.bytes[index.head_start..]);
+    TokenIndex::open("test", &index.meta(OFFSET), &head).unwrap()
+}
+
+fn piece(index: &EncodedIndex, opened: &TokenIndex, piece: Piece) -> Bytes {
+    let place = opened.place(piece);
+    let at = |at: u64| usize::try_from(at - OFFSET).unwrap();
+    Bytes::copy_from_slice(&index.bytes[at(place.start)..at(place.end)])
+}
+
+fn look_up(index: &EncodedIndex, opened: &TokenIndex, term: &Term) -> Hits {
+    let mut rare = None;
+    for wanted in opened.pieces(term) {
+        let bytes = piece(index, opened, wanted);
+        opened.accept(wanted, &bytes).unwrap();
+        if wanted != Piece::Frequent {
+            rare = Some(bytes);
+        }
+    }
+    opened.lookup(term, rare.as_ref()).unwrap()
+}
+
+/// For each term the ranges that hold it and the number of rows.
+fn truth(groups: &[Vec<Row>]) -> BTreeMap<Term, (BTreeSet<u32>, u64)> {
+    let mut terms: BTreeMap<Term, (BTreeSet<u32>, u64)> = BTreeMap::new();
+    let mut range = 0;
+    for group in groups {
+        for rows in group.chunks(usize::try_from(RANGE_ROWS).unwrap()) {
+            for (message, trace) in rows {
+                let words = tokens(message).map(|token| Term::new(TermKind::Message, token.text));
+                let values = trace.iter().map(|trace| Term::new(TermKind::TraceId, trace));
+                for term in words.chain(values).collect::<BTreeSet<_>>() {
+                    let (ranges, rows) = terms.entry(term).or_default();
+                    ranges.insert(range);
+                    *rows += 1;
+                }
+            }
+            range += 1;
+        }
+    }
+    terms
+}
+
+fn row(message: impl Into<String>) -> Row {
+    (message.into(), None)
+}
+
+/// Twelve row groups, the first with two ranges; a word in every row, one in every group, and an id in each row.
+fn sample() -> Vec<Vec<Row>> {
+    let group = |group: u32, rows: u32| {
+        (0..rows)
+            .map(|at| row(format!("id{group}x{at} Every {}", if at == 0 { "once" } else { "" })))
+            .collect()
+    };
+    (0..12).map(|at| group(at, if at == 0 { 10_000 } else { 300 })).collect()
+}
+
+#[test]
+fn frequent_terms_have_exact_counts_and_ids_take_two_bytes() {
+    let groups = sample();
+    let index = build(&groups);
+    let opened = open(&index);
+    assert_eq!(opened.ranges(), 13);
+    let every = look_up(&index, &opened, &Term::new(TermKind::Message, "EVERY"));
+    assert_eq!((every.rows, every.ranges.count()), (Some(13_300), 13));
+    let once = look_up(&index, &opened, &Term::new(TermKind::Message, "once"));
+    assert_eq!((once.rows, once.ranges.count()), (Some(12), 12));
+    assert!(!once.ranges.contains(1), "the second range of the first group has no first row");
+    let id = look_up(&index, &opened, &Term::new(TermKind::Message, "id0x9999"));
+    assert!(id.ranges.contains(1) && id.rows.is_none(), "{id:?}");
+    assert!(index.bytes.len() < 13_300 * 9 / 4, "{} bytes for 13,300 ids", index.bytes.len());
+}
+
+#[test]
+fn an_absent_term_rarely_finds_a_range() {
+    let index = build(&sample());
+    let opened = open(&index);
+    let absent = (0..2_000).map(|at| Term::new(TermKind::Message, &format!("absent{at}")));
+    let hits =
+        absent.map(|term| look_up(&index, &opened, &term)).filter(|hits| !hits.ranges.is_empty()).count();
+    assert!(hits < 80, "{hits} of 2,000 absent terms found a range");
+    let other = look_up(&index, &opened, &Term::new(TermKind::TraceId, "every"));
+    assert_eq!(other.ranges.count(), 0, "kinds are told apart");
+}
+
+#[test]
+fn damage_is_a_named_error() {
+    let index = build(&sample());
+    let opened = open(&index);
+    let term = Term::new(TermKind::Message, "id3x3");
+    for wanted in opened.pieces(&term) {
+        let mut bytes = piece(&index, &opened, wanted).to_vec();
+        bytes[5] ^= 1;
+        let error = opened.accept(wanted, &bytes.into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("test is damaged at byte "), "{error}");
+    }
+    for at in [index.head_start, index.bytes.len() - 9, index.bytes.len() - 1] {
+        let mut bytes = index.bytes.clone();
+        bytes[at] ^= 0x40;
+        let end = Bytes::from(bytes).slice(index.head_start..);
+        let error = TokenIndex::open("test", &index.meta(OFFSET), &end).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{at}");
+    }
+}
+
+#[test]
+fn blocks_fill_evenly() {
+    let hashes = (0..10_000u64).map(|at| term_hash(3, TermKind::Message, &at.to_le_bytes()));
+    let mut counts = [0; 10];
+    for hash in hashes {
+        counts[block_of(hash, 10)] += 1;
+    }
+    assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+}
+
+fn any_rows() -> impl Strategy<Value = Vec<Vec<Row>>> {
+    let word = prop_oneof![
+        4 => "[a-c]{1,2}",
+        2 => "[A-Z]{3}[0-9]{1,4}",
+        1 => "[äÖßİ東]{1,3}",
+        1 => Just(" ".to_owned()),
+    ];
+    let message = prop::collection::vec(word, 0..6).prop_map(|words| words.join("-"));
+    let trace = prop::option::of("[A-Fa-f0-9]{2}");
+    let group = prop::collection::vec((message, trace), 1..40);
+    prop::collection::vec(group, 1..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn an_index_may_over_match_but_never_misses(groups in any_rows()) {
+        let index = build(&groups);
+        let opened = open(&index);
+        for (term, (ranges, rows)) in truth(&groups) {
+            let hits = look_up(&index, &opened, &term);
+            prop_assert!(ranges.iter().all(|range| hits.ranges.contains(*range)), "{term:?}: {hits:?}");
+            let is_frequent = ranges.len() > RARE_RANGES_MAX as usize;
+            prop_assert_eq!(hits.rows, is_frequent.then_some(rows), "{:?}", term);
+            if is_frequent {
+                prop_assert_eq!(hits.ranges.iter().collect::<BTreeSet<_>>(), ranges);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), ranges in 0u32..200) {
+        let bytes = Bytes::from(bytes);
+        let _ = Head::decode(&bytes);
+        let _ = rare::lookup(&bytes, 0x1234, &mut RangeSet::none(ranges));
+        if let Ok(terms) = frequent::Dictionary::decode(&bytes, bytes.len() / 2, ranges) {
+            let _ = terms.lookup(&frequent::key(TermKind::Message, lower("a").as_bytes()));
+        }
+    }
+}
