@@ -8,7 +8,9 @@
 //! 24 bytes for each row and so knows them exactly; the job then reads just these, slice by slice, and never holds
 //! more than one slice of rows.
 
-use ironbark_storage::RowFingerprint;
+use std::ops::Range;
+
+use ironbark_storage::{RowFingerprint, row_group_sizes};
 use parquet::arrow::arrow_reader::RowSelection;
 
 /// A row of an input.
@@ -64,8 +66,9 @@ impl MergePlanBuilder {
         }
     }
 
-    /// Orders the rows. Fails with the row's id and two inputs where a row is there twice.
-    pub(crate) fn finish(mut self, slice_rows: usize) -> Result<MergePlan, RepeatedRow> {
+    /// Orders the rows and cuts them: row groups have at most about `full_rows` rows, the newest have fewer. Fails
+    /// with the row's id and two inputs where a row is there twice.
+    pub(crate) fn finish(mut self, full_rows: usize) -> Result<MergePlan, RepeatedRow> {
         self.origins.sort_unstable();
         let input = |origin: &Origin| self.groups.get(place(origin.group)).map_or(0, |group| group.input);
         for pair in self.origins.windows(2) {
@@ -76,7 +79,13 @@ impl MergePlanBuilder {
             }
         }
         let (groups, origins, fingerprint) = (self.groups, self.origins, self.fingerprint);
-        Ok(MergePlan { groups, origins, fingerprint, slice_rows: slice_rows.max(1) })
+        let slices = row_group_sizes(origins.len(), full_rows).into_iter().scan(0, |start, size| {
+            let slice = *start..*start + size;
+            *start = slice.end;
+            Some(slice)
+        });
+        let slices = slices.collect();
+        Ok(MergePlan { groups, origins, fingerprint, slices })
     }
 }
 
@@ -93,7 +102,7 @@ pub(crate) struct MergePlan {
     groups: Vec<Group>,
     origins: Vec<Origin>,
     fingerprint: RowFingerprint,
-    slice_rows: usize,
+    slices: Vec<Range<usize>>,
 }
 
 impl MergePlan {
@@ -104,15 +113,14 @@ impl MergePlan {
 
     /// How many slices there are.
     pub(crate) fn slices(&self) -> usize {
-        self.origins.len().div_ceil(self.slice_rows)
+        self.slices.len()
     }
 
     /// What to read for a slice.
     pub(crate) fn slice(&self, at: usize) -> Vec<Pick> {
-        let start = at.saturating_mul(self.slice_rows).min(self.origins.len());
-        let end = start.saturating_add(self.slice_rows).min(self.origins.len());
+        let slice = self.slices.get(at).and_then(|slice| self.origins.get(slice.clone()));
         let mut rows: Vec<(u32, u32)> =
-            self.origins.get(start..end).unwrap_or_default().iter().map(|o| (o.group, o.row)).collect();
+            slice.unwrap_or_default().iter().map(|origin| (origin.group, origin.row)).collect();
         rows.sort_unstable();
         let pick = |rows: &[(u32, u32)]| {
             let (number, _) = rows.first()?;
@@ -151,8 +159,14 @@ mod tests {
             });
             picks.collect::<Vec<_>>()
         };
-        assert_eq!(picks(0), [(0, 0, vec![(true, 1), (false, 2)]), (1, 4, vec![(false, 1), (true, 1)])]);
-        assert_eq!(picks(1), [(0, 0, vec![(false, 1), (true, 2)]), (1, 4, vec![(true, 1), (false, 1)])]);
+        assert_eq!(
+            picks(0),
+            [(0, 0, vec![(true, 1), (false, 1), (true, 1)]), (1, 4, vec![(false, 1), (true, 1)])]
+        );
+        assert_eq!(
+            picks(1),
+            [(0, 0, vec![(false, 1), (true, 1), (false, 1)]), (1, 4, vec![(true, 1), (false, 1)])]
+        );
     }
 
     #[test]

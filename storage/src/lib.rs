@@ -52,7 +52,7 @@ pub use segment::{
     EncodedSegment, Hits, INDEX_FORMAT_VERSION, IndexMeta, PUT_WHOLE_BYTES_MAX, Piece, RANGE_ROWS,
     ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, RangeSet, RowFingerprint, SEGMENT_FORMAT_VERSION, SegmentColumns,
     SegmentId, SegmentMeta, SegmentOptions, SegmentReader, SegmentTail, SegmentWriter, SourceLevelCount,
-    Term, TermKind, TokenIndex, encode_segment, put_segment, read_segment, read_tail,
+    Term, TermKind, TokenIndex, encode_segment, put_segment, read_segment, read_tail, row_group_sizes,
 };
 pub use snapshot::{BufferView, Snapshot, Tables};
 pub use store::{Store, StoreUrl};

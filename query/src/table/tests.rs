@@ -2,6 +2,7 @@
 
 mod damage;
 mod equal;
+mod latest;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use futures::TryStreamExt;

@@ -11,8 +11,6 @@ use crate::{Partition, SCHEMA_VERSION, SegmentId, column};
 
 /// The version of the segment format.
 pub const SEGMENT_FORMAT_VERSION: u32 = 1;
-/// Rows of a full row group.
-pub const ROW_GROUP_ROWS: usize = 262_144;
 /// A row group is cut earlier where its messages and tags reach this many bytes.
 pub const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
 

@@ -4,7 +4,7 @@
 //!                 rows, any order
 //!                        │ sorted by (timestamp, _row_id), cut
 //!         ┌──────────────┼──────────────┐
-//!     row group 0    row group 1    row group 2        262,144 rows each, one slice of time after the other;
+//!     row group 0    row group 1    row group 2        one slice of time after the other, the newest the smallest;
 //!         └──────────────┼──────────────┘              inside sorted by (source, timestamp, _row_id)
 //!                   token index                        which rows may hold a word: see [`index`]
 //!                     its head ┐
@@ -19,6 +19,7 @@ mod counts;
 mod fingerprint;
 mod format;
 mod index;
+mod layout;
 mod meta;
 mod put;
 mod reader;
@@ -30,8 +31,9 @@ mod writer;
 mod tests;
 
 pub use fingerprint::RowFingerprint;
-pub use format::{ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, SEGMENT_FORMAT_VERSION};
+pub use format::{ROW_GROUP_BYTES_MAX, SEGMENT_FORMAT_VERSION};
 pub use index::{Hits, INDEX_FORMAT_VERSION, Piece, RANGE_ROWS, RangeSet, Term, TermKind, TokenIndex};
+pub use layout::{ROW_GROUP_ROWS, row_group_sizes};
 pub use meta::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
 pub use put::{PUT_WHOLE_BYTES_MAX, put_segment};
 pub use reader::{SegmentColumns, SegmentReader, read_segment};

@@ -107,17 +107,17 @@ pub(super) fn entries(columns: &[Columns<'_>]) -> Vec<Entry> {
     entries
 }
 
-/// How many of the first entries make the next row group.
-pub(super) fn cut(entries: &[Entry], columns: &[Columns<'_>], rows_max: usize) -> usize {
+/// How many of the first entries fit into a row group: all, unless their texts are long.
+pub(super) fn cut(entries: &[Entry], columns: &[Columns<'_>]) -> usize {
     let mut bytes = 0;
-    for (at, entry) in entries.iter().enumerate().take(rows_max) {
+    for (at, entry) in entries.iter().enumerate() {
         let (batch, row) = entry.place();
         bytes += columns.get(batch).map_or(0, |columns| columns.text_bytes(row));
         if bytes > ROW_GROUP_BYTES_MAX && at > 0 {
             return at;
         }
     }
-    entries.len().min(rows_max)
+    entries.len()
 }
 
 /// A row group's rows in the order of the file, and how many there are of each source and level.

@@ -13,8 +13,9 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::checksums::{ChunkChecksums, chunk_ranges};
 use super::counts::Counts;
-use super::format::{ROW_GROUP_ROWS, SEGMENT_FORMAT_VERSION, writer_properties};
+use super::format::{SEGMENT_FORMAT_VERSION, writer_properties};
 use super::index::IndexBuilder;
+use super::layout::{ROW_GROUP_ROWS, row_group_sizes};
 use super::slices::{Columns, Entry, by_source, cut, entries};
 use super::tail::{check_tail, row_group_time, tail_start};
 use super::{IndexMeta, RowFingerprint, SegmentId, SegmentMeta};
@@ -28,7 +29,7 @@ const COPY_ROWS: usize = 8_192;
 pub struct SegmentOptions {
     /// 0 from a flush, 1 and 2 from compaction: decides how hard to compress.
     pub compaction_level: u8,
-    /// Rows of a full row group; [`ROW_GROUP_ROWS`] but in tests.
+    /// Rows of a full row group where all rows are given at once; [`ROW_GROUP_ROWS`] but in tests.
     pub row_group_rows: usize,
 }
 
@@ -74,7 +75,8 @@ pub fn encode_segment(
     created_at: Timestamp,
 ) -> Result<EncodedSegment> {
     let mut writer = SegmentWriter::new(id, partition, *options, created_at)?;
-    writer.write(batches)?;
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    writer.write_sized(batches, &row_group_sizes(rows, options.row_group_rows))?;
     writer.finish()
 }
 
@@ -123,18 +125,29 @@ impl SegmentWriter {
         })
     }
 
-    /// Writes rows, in any order among themselves, as one or more row groups. All must come after the rows of the
-    /// calls before in the order of (timestamp, row id): fails with [`Error::InvalidBatch`] otherwise.
+    /// Writes rows, in any order among themselves, as one row group; as more where their texts are long. All must
+    /// come after the rows of the calls before in the order of (timestamp, row id): fails with
+    /// [`Error::InvalidBatch`] otherwise. How many rows to give at a time, [`row_group_sizes`] says.
     pub fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        self.write_sized(batches, &[rows])
+    }
+
+    /// Writes rows as row groups of these sizes, oldest first; sizes and rows have the same sum.
+    fn write_sized(&mut self, batches: &[RecordBatch], sizes: &[usize]) -> Result<()> {
         let columns = batches.iter().map(Columns::of).collect::<Result<Vec<_>>>()?;
         let entries = entries(&columns);
         self.check(&entries)?;
         let batches: Vec<&RecordBatch> = batches.iter().collect();
-        let mut rest = entries.as_slice();
-        while !rest.is_empty() {
-            let (slice, after) = rest.split_at(cut(rest, &columns, self.options.row_group_rows.max(1)));
-            self.write_row_group(slice, &columns, &batches)?;
-            rest = after;
+        let mut after = entries.as_slice();
+        for size in sizes {
+            let mut rest;
+            (rest, after) = after.split_at(after.len().min(*size));
+            while !rest.is_empty() {
+                let (slice, beyond) = rest.split_at(cut(rest, &columns));
+                self.write_row_group(slice, &columns, &batches)?;
+                rest = beyond;
+            }
         }
         for columns in &columns {
             for id in columns.ids.values() {
