@@ -99,7 +99,8 @@ impl EngineBuilder {
             tables: Arc::clone(&tables),
             intake: Arc::clone(&intake),
             once: Arc::clone(&once),
-            wal_dir: options.dir.clone(),
+            dir,
+            writer,
             epochs: BTreeMap::new(),
             rows: 0,
         };
@@ -145,6 +146,6 @@ fn wal_options(dir: &Path, config: &EngineConfig) -> WalOptions {
         queue_bytes_max: config.wal_queue_bytes,
         reserve_bytes: config.disk_reserve_bytes,
         fsync: if config.fsync { Fsync::Always } else { Fsync::DangerouslyNever },
-        ..WalOptions::new(dir.join("wal"))
+        ..WalOptions::new(dir.join(home::WAL_DIR))
     }
 }

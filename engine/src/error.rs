@@ -122,6 +122,24 @@ pub enum Error {
         /// The epoch of this start.
         claimed: u32,
     },
+    /// The data directory is an old copy of one that went on without it: what was flushed of its rows is forgotten.
+    #[error(
+        "{} is an old copy: its WAL holds rows of {table} from epoch {epoch}, but another copy of this data directory \
+         went on, stored such rows and has none left before epoch {floor}; replayed, rows could be visible twice. \
+         Start the server with the newer copy. If it is lost, or to go on with this one, move {} away and \
+         keep it: rows that only this WAL holds are not replayed then",
+        dir.display(), dir.join("wal").display()
+    )]
+    OldCopy {
+        /// The data directory.
+        dir: PathBuf,
+        /// The table of the rows.
+        table: String,
+        /// The epoch under which they were written.
+        epoch: u32,
+        /// The oldest epoch of which the manifest knows what was flushed.
+        floor: u32,
+    },
     /// Appends arrive faster than the disk takes them. Nothing of the request was stored.
     #[error(
         "the WAL queue is full: {queued_bytes} of {limit_bytes} bytes wait for the disk; retry in {retry_after_ms} ms"
@@ -332,6 +350,7 @@ impl Error {
             Self::WalNewerFormat { .. } | Self::NewerFormat { .. } => ErrorKind::TooNew,
             Self::WalPoisoned { .. }
             | Self::WalEpochTooOld { .. }
+            | Self::OldCopy { .. }
             | Self::WalClosed
             | Self::Io { .. }
             | Self::Locked { .. }

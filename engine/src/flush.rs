@@ -226,14 +226,23 @@ impl Inner {
         let begun_at = self.ambient.clock.now();
         let (manifest, fresh) = match table.log.commit(&base, ManifestEdit::Add(add)).await {
             Ok(manifest) => (manifest, true),
-            Err(ironbark_storage::Error::Conflict { conflict: Conflict::RowsCommitted { .. }, .. }) => {
-                (table.log.refresh(&base).await?, false)
+            Err(error)
+                if is_conflict(&error, |conflict| matches!(conflict, Conflict::RowsCommitted { .. })) =>
+            {
+                let manifest = table.log.refresh(&base).await?;
+                // A commit of our own takes buffers whole. One of a copy may hold the rows that the copies share, and
+                // not those behind them, which stay in the log for the restart.
+                if frozen.iter().any(|buffer| is_flushed_in_part(&manifest, buffer)) {
+                    self.intake.stop(StopReason::Fenced);
+                    return Err(error.into());
+                }
+                (manifest, false)
             }
             Err(error) => {
-                if matches!(
-                    error,
-                    ironbark_storage::Error::Conflict { conflict: Conflict::Fenced { .. }, .. }
-                ) {
+                let is_replaced = |conflict: &Conflict| {
+                    matches!(conflict, Conflict::Fenced { .. } | Conflict::RowsForgotten { .. })
+                };
+                if is_conflict(&error, is_replaced) {
                     self.intake.stop(StopReason::Fenced);
                 }
                 return Err(error.into());
@@ -310,6 +319,15 @@ impl Inner {
 
 fn is_flushed(manifest: &Manifest, buffer: &FrozenBuffer) -> bool {
     buffer.first_row().is_some_and(|row| manifest.is_flushed(buffer.view.day, row))
+}
+
+fn is_flushed_in_part(manifest: &Manifest, buffer: &FrozenBuffer) -> bool {
+    let is_whole = buffer.view.row_ids.iter().all(|ids| manifest.is_flushed(buffer.view.day, ids.last));
+    is_flushed(manifest, buffer) && !is_whole
+}
+
+fn is_conflict(error: &ironbark_storage::Error, wanted: impl Fn(&Conflict) -> bool) -> bool {
+    matches!(error, ironbark_storage::Error::Conflict { conflict, .. } if wanted(conflict))
 }
 
 /// The rows of several buffers, one range for each day and epoch.

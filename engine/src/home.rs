@@ -20,6 +20,8 @@ use crate::{Error, Result};
 
 const FORMAT_VERSION: u32 = 1;
 const IDENTITY: &str = "ironbark.json";
+/// Where in the directory the write-ahead log lies.
+pub(crate) const WAL_DIR: &str = "wal";
 
 /// A process's claim on a directory; the operating system gives it back when the process ends, however it ends.
 #[derive(Debug)]

@@ -5,15 +5,19 @@
 //!                                                                               └ no ──► buffer
 //! ```
 //!
+//! A manifest that has forgotten about the record's epoch cannot answer. It forgets only when the writer says that its
+//! WAL has no such rows, so this one is an old copy, and the start is refused: to replay could show rows twice.
+//!
 //! It runs before the first append, on a thread that may block.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ironbark_storage::{Epoch, LogBatch};
+use ironbark_storage::{Epoch, LogBatch, WriterId};
 use tokio::runtime::Handle;
 
+use crate::home::WAL_DIR;
 use crate::ingest::{Intake, Place};
 use crate::once::{DoneKey, OnceTable};
 use crate::record::{self, KIND_ROWS};
@@ -27,7 +31,9 @@ pub(crate) struct Replay {
     pub(crate) tables: Arc<TableMap>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) once: Arc<OnceTable>,
-    pub(crate) wal_dir: PathBuf,
+    /// The data directory, and who it is.
+    pub(crate) dir: PathBuf,
+    pub(crate) writer: WriterId,
     /// The last record of each epoch in the log.
     pub(crate) epochs: BTreeMap<Epoch, Lsn>,
     pub(crate) rows: u64,
@@ -39,7 +45,7 @@ impl Replay {
         let epoch = Epoch::new(found.epoch)?;
         self.epochs.insert(epoch, found.lsn);
         let lsn = found.lsn;
-        let unreadable = |reason: String| Error::WalRecord { dir: self.wal_dir.clone(), lsn, reason };
+        let unreadable = |reason: String| Error::WalRecord { dir: self.dir.join(WAL_DIR), lsn, reason };
         if found.kind != KIND_ROWS {
             return Err(unreadable(format!("its kind {} is unknown to this release", found.kind)));
         }
@@ -55,6 +61,10 @@ impl Replay {
         let batch = LogBatch::from_ipc(&rows.rows, rows.arrival)?;
         let table = self.runtime.block_on(self.tables.get(&rows.table))?;
         let manifest = Arc::clone(&table.state.lock().manifest);
+        if let Some(floor) = manifest.epoch_floor(self.writer).filter(|floor| epoch < *floor) {
+            let (dir, table) = (self.dir.clone(), rows.table.to_string());
+            return Err(Error::OldCopy { dir, table, epoch: epoch.get(), floor: floor.get() });
+        }
         let memory = self.intake.budget.reserve_anyway(batch.memory_bytes());
         let place = Place { epoch, lsn, first_seq: found.first_seq };
         let skip = |day, row| manifest.is_flushed(day, row);

@@ -181,6 +181,14 @@ pub enum Conflict {
         /// The newer epoch.
         by: u32,
     },
+    /// Rows to be added are of an epoch of which the writer said that it has none left: an old copy of its data
+    /// directory brought them back, and they may be committed already.
+    RowsForgotten {
+        /// The epoch of the rows.
+        epoch: u32,
+        /// The oldest one that the writer may have rows of.
+        floor: u32,
+    },
     /// Other writers won every one of this many attempts.
     Contended(u32),
 }
@@ -195,6 +203,12 @@ impl fmt::Display for Conflict {
             }
             Self::Fenced { epoch, by } => {
                 write!(f, "the writer with epoch {epoch} was replaced by one with epoch {by}")
+            }
+            Self::RowsForgotten { epoch, floor } => {
+                write!(
+                    f,
+                    "rows of epoch {epoch} may be committed already: this writer has none before epoch {floor}"
+                )
             }
             Self::Contended(attempts) => write!(f, "other writers won {attempts} attempts in a row"),
         }

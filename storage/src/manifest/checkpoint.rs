@@ -31,7 +31,7 @@ use crate::{
     SourceLevelCount, TableRef, TimeRange, Timestamp, WriterId,
 };
 
-use super::state::FlushedTo;
+use super::state::{FlushedTo, WriterState};
 
 /// Version of the checkpoint objects that this build writes, and the newest it reads.
 pub(super) const CHECKPOINT_FORMAT_VERSION: u32 = 1;
@@ -192,12 +192,17 @@ fn flushed(manifest: &Manifest) -> Result<StructArray, ArrowError> {
 }
 
 fn writers(manifest: &Manifest) -> Result<StructArray, ArrowError> {
-    let epochs = manifest.writers.values().map(|epoch| Some(epoch.get()));
+    let each = || manifest.writers.values();
     structs(
         manifest.writers.len(),
         vec![
             ("writer", false, ids(manifest.writers.keys().map(|writer| writer.0.as_u128()))?),
-            ("epoch", false, array::<UInt32Array, _>(epochs)),
+            ("epoch", false, array::<UInt32Array, _>(each().map(|known| Some(known.epoch.get())))),
+            (
+                "epoch_floor",
+                false,
+                array::<UInt32Array, _>(each().map(|known| Some(known.epoch_floor.get()))),
+            ),
         ],
     )
 }
@@ -239,9 +244,13 @@ fn read_batch(batch: &RecordBatch, table: &TableRef, version: u64) -> Result<Man
     }
     let rows = list("writers")?;
     let (writers, epochs) = (column(&rows, "writer")?, column::<UInt32Array>(&rows, "epoch")?);
+    // The first checkpoints have none.
+    let floors = column::<UInt32Array>(&rows, "epoch_floor").ok();
     for row in 0..rows.len() {
         let writer = WriterId(uuid::Uuid::from_u128(id(writers, row)));
-        manifest.writers.insert(writer, Epoch::new(epochs.value(row))?);
+        let epoch = Epoch::new(epochs.value(row))?;
+        let epoch_floor = Epoch::new(floors.map_or(0, |floors| floors.value(row)))?;
+        manifest.writers.insert(writer, WriterState { epoch, epoch_floor });
     }
     let rows = list("removed")?;
     let (removed, days) = (column(&rows, "id")?, column::<Int32Array>(&rows, "day")?);

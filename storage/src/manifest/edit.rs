@@ -29,7 +29,7 @@ pub struct AddSegments {
     /// The WAL rows that they hold, one entry for each day and epoch.
     pub flushed: Vec<FlushedRange>,
     /// The oldest epoch of which this writer's WAL still holds rows: the manifest forgets what it knows of the
-    /// writer's earlier ones.
+    /// writer's earlier ones, and takes no more rows of them.
     pub epoch_floor: Epoch,
 }
 

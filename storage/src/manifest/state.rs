@@ -31,6 +31,15 @@ pub(super) struct FlushedTo {
     pub(super) writer: WriterId,
 }
 
+/// What a table knows of a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WriterState {
+    /// The newest epoch under which it committed.
+    pub(super) epoch: Epoch,
+    /// Its WAL holds no rows of earlier epochs: what was flushed of them is forgotten.
+    pub(super) epoch_floor: Epoch,
+}
+
 /// The state of a table as of one commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -38,7 +47,7 @@ pub struct Manifest {
     pub(super) version: u64,
     pub(super) segments: BTreeMap<SegmentId, Arc<SegmentMeta>>,
     pub(super) flushed: BTreeMap<(Day, Epoch), FlushedTo>,
-    pub(super) writers: BTreeMap<WriterId, Epoch>,
+    pub(super) writers: BTreeMap<WriterId, WriterState>,
     pub(super) removed: BTreeMap<SegmentId, RemovedSegment>,
 }
 
@@ -84,6 +93,12 @@ impl Manifest {
     /// bring it back.
     pub fn is_flushed(&self, day: Day, row: RowId) -> bool {
         self.flushed.get(&(day, row.epoch())).is_some_and(|to| row <= to.last)
+    }
+
+    /// The oldest epoch of which it is still known what this writer has flushed. It said that its WAL holds no rows of
+    /// earlier ones; a data directory that does is an old copy of the writer's, and its rows may be in segments.
+    pub fn epoch_floor(&self, writer: WriterId) -> Option<Epoch> {
+        self.writers.get(&writer).map(|known| known.epoch_floor)
     }
 
     /// Whether an edit that adds segments was committed: they are live, or were. Not after [`ManifestEdit::Forget`].
@@ -133,12 +148,17 @@ impl Manifest {
     }
 
     fn flush(&mut self, add: &AddSegments) -> Result<()> {
-        let seen = self.writers.get(&add.writer).copied().unwrap_or(add.epoch);
-        if add.epoch < seen {
-            return Err(self.refuse(Conflict::Fenced { epoch: add.epoch.get(), by: seen.get() }));
+        let fresh = WriterState { epoch: add.epoch, epoch_floor: add.epoch_floor };
+        let seen = self.writers.get(&add.writer).copied().unwrap_or(fresh);
+        if add.epoch < seen.epoch {
+            return Err(self.refuse(Conflict::Fenced { epoch: add.epoch.get(), by: seen.epoch.get() }));
         }
-        self.writers.insert(add.writer, add.epoch);
         for flushed in &add.flushed {
+            let epoch = flushed.range.first.epoch();
+            if epoch < seen.epoch_floor {
+                let (epoch, floor) = (epoch.get(), seen.epoch_floor.get());
+                return Err(self.refuse(Conflict::RowsForgotten { epoch, floor }));
+            }
             if self.is_flushed(flushed.day, flushed.range.first) {
                 let (day, first_row_id) = (flushed.day.to_string(), flushed.range.first.get());
                 return Err(self.refuse(Conflict::RowsCommitted { day, first_row_id }));
@@ -146,7 +166,9 @@ impl Manifest {
             let to = FlushedTo { last: flushed.range.last, writer: add.writer };
             self.flushed.insert((flushed.day, flushed.range.first.epoch()), to);
         }
-        self.flushed.retain(|(_, epoch), to| to.writer != add.writer || *epoch >= add.epoch_floor);
+        let epoch_floor = seen.epoch_floor.max(add.epoch_floor);
+        self.writers.insert(add.writer, WriterState { epoch_floor, ..fresh });
+        self.flushed.retain(|(_, epoch), to| to.writer != add.writer || *epoch >= epoch_floor);
         self.add(&add.segments)
     }
 

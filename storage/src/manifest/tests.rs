@@ -250,6 +250,33 @@ fn the_bytes_of_a_commit_stay() {
 }
 
 #[test]
+fn rows_of_epochs_that_were_forgotten_are_refused() {
+    let flush = |id, epoch, rows_of, floor| {
+        let [epoch, rows_of, epoch_floor] = [epoch, rows_of, floor].map(|number| Epoch::new(number).unwrap());
+        let row = RowId::new(rows_of, 1).unwrap();
+        let flushed =
+            vec![FlushedRange { day: Day::from_days(1), range: RowIdRange { first: row, last: row } }];
+        let segments = vec![segment(id)];
+        ManifestEdit::Add(AddSegments { writer: writer(9), epoch, segments, flushed, epoch_floor })
+    };
+    let at = Timestamp::from_ns(1);
+    let first = Manifest::empty(table()).apply(&flush(1, 1, 1, 1), at).unwrap();
+    let second = first.apply(&flush(2, 2, 2, 2), at).unwrap();
+    assert_eq!(second.epoch_floor(writer(9)), Some(Epoch::new(2).unwrap()));
+    assert_eq!(second.epoch_floor(writer(8)), None);
+    // A copy that was made during the first epoch, and started after the second.
+    let refused = second.apply(&flush(3, 3, 1, 1), at).unwrap_err();
+    let says = "manifest of acme/web/prod/logs: edit refused: rows of epoch 1 may be committed already: this writer \
+                has none before epoch 2";
+    assert_eq!(refused.to_string(), says);
+    let third = second.apply(&flush(4, 3, 3, 1), at).unwrap();
+    assert_eq!(third.epoch_floor(writer(9)), Some(Epoch::new(2).unwrap()), "it never goes back");
+    let recovered =
+        checkpoint::decode(&key::checkpoint(&table(), 3), &table(), 3, &checkpoint::encode(&third).unwrap());
+    assert_eq!(recovered.unwrap(), third);
+}
+
+#[test]
 fn a_checkpoint_holds_the_whole_state() {
     let row = |sequence| RowId::new(Epoch::new(1).unwrap(), sequence).unwrap();
     let flushed =
