@@ -28,6 +28,23 @@ pub(crate) struct Server {
     pub(crate) flight: String,
 }
 
+/// With what a server is started, beside its data directory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    /// Of the command line.
+    pub(crate) arguments: Vec<String>,
+    /// Variables of the environment.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// Only arguments.
+    pub(crate) fn of(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { arguments, environment: Vec::new() }
+    }
+}
+
 /// What a command took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Took {
@@ -37,13 +54,14 @@ pub(crate) struct Took {
 
 impl Server {
     /// Starts a server on a directory and waits until it is ready.
-    pub(crate) fn start(binary: &Path, data_dir: &Path, arguments: &[&str]) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, data_dir: &Path, settings: &Settings) -> Result<Self> {
         fs::create_dir_all(data_dir).map_err(Error::file(data_dir))?;
         let log = data_dir.with_extension("log");
         let errors = File::create(&log).map_err(Error::file(&log))?;
         let mut command = clean(binary);
         command.args(["serve", "--http", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--data-dir"]);
-        command.arg(data_dir).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        command.arg(data_dir).args(&settings.arguments).envs(settings.environment.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let start = |source| Error::Start { program: binary.to_path_buf(), source };
         let mut child = command.spawn().map_err(start)?;
         let mut output = child.stdout.take().map(BufReader::new);

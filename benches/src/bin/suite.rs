@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use ironbark_benches::corpus::Spec;
@@ -36,6 +37,9 @@ struct Arguments {
     /// How Ironbark is loaded
     #[arg(long, value_parser = ["http", "flight"], default_value = "http")]
     load: String,
+    /// Segments in a local S3 server; each request to it waits so many milliseconds
+    #[arg(long, value_name = "MS")]
+    s3_delay_ms: Option<u64>,
     /// Connections over which HTTP loads
     #[arg(long, default_value_t = 4)]
     connections: usize,
@@ -90,6 +94,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
         questions: arguments.questions,
         is_flight: arguments.load == "flight",
         connections: arguments.connections,
+        s3_delay: arguments.s3_delay_ms.map(Duration::from_millis),
         binary,
         work_dir: arguments.work_dir.unwrap_or_else(|| cache().join("ironbark").join("bench")),
         date: arguments.date,

@@ -132,7 +132,9 @@ impl Texts {
                 identifier: "ReplicaStreamer".to_owned(),
                 key: "duration_ms".to_owned(),
                 words: owned(&["orders", "storefront", "basket", "lookup"]),
-                common: owned(&["finished", "task", "payment", "offset", "cart", "worker"]),
+                common: owned(&[
+                    "finished", "task", "payment", "offset", "cart", "worker", "answered", "request",
+                ]),
             },
         }
     }
@@ -162,8 +164,22 @@ impl Texts {
         let drawn = drawn::templates(folder)?;
         self.templates.retain(|old| !drawn.iter().any(|new| new.level == old.level));
         self.templates.extend(drawn);
+        let texts = &self.templates;
+        self.terms.common.retain(|word| texts.iter().all(|text| is_plain(word, &text.text)));
         Ok(self)
     }
+}
+
+/// Whether a word means the same to every tokenizer wherever it occurs: in small letters, and not next to an underscore,
+/// which some take for a letter.
+fn is_plain(word: &str, text: &str) -> bool {
+    let small = text.to_ascii_lowercase();
+    small.match_indices(word).all(|(at, _)| {
+        let after = text.get(at..).unwrap_or_default();
+        let rest = after.strip_prefix(word);
+        let before = text.get(..at).unwrap_or_default();
+        rest.is_some_and(|rest| !rest.starts_with('_')) && !before.ends_with('_')
+    })
 }
 
 fn owned(list: &[&str]) -> Vec<String> {
@@ -187,7 +203,7 @@ fn deal_tails(templates: &mut [Text], random: &mut Random) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Texts, Vocabulary};
+    use super::{Texts, Vocabulary, is_plain};
     use crate::corpus::random::Random;
 
     #[test]
@@ -200,6 +216,12 @@ mod tests {
         assert!(sealed.shares.iter().any(|share| share.text.contains(&sealed.terms.phrase)));
         assert_ne!(sealed.sources, written.sources);
         assert_ne!(texts(&written.sealed(8)), texts(&sealed));
+    }
+
+    #[test]
+    fn words_that_tokenizers_differ_about_are_known() {
+        assert!(is_plain("task", "two tasks, a task"));
+        assert!(!is_plain("task", "Task 4") && !is_plain("task", "a_task") && !is_plain("task", "task_4"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::report::{Load, Sizes, Stages, per, seconds};
 use super::serve;
 use crate::http::Connection;
-use crate::server::{self, Server};
+use crate::server::{self, Server, Settings};
 use crate::{Error, Result};
 
 /// A request's body is full at this size, in bytes.
@@ -30,6 +30,8 @@ pub(crate) struct Bench {
     pub(crate) file: PathBuf,
     pub(crate) rows: u64,
     pub(crate) connections: usize,
+    /// With what servers are started that are loaded.
+    pub(crate) settings: Settings,
 }
 
 /// How rows come in.
@@ -52,7 +54,7 @@ struct Sent {
 impl Bench {
     /// Loads the corpus into a fresh server and waits until compaction is settled.
     pub(crate) async fn load(&self, name: &'static str, route: Route) -> Result<(Server, Load)> {
-        let server = serve(self, name, &[])?;
+        let server = serve(self, name, &self.settings)?;
         let cpu_before = server.usage().cpu;
         let sent = match route {
             Route::Http => self.send(&server).await?,
@@ -82,13 +84,13 @@ impl Bench {
     /// Bytes after each stage of a segment's life.
     pub(super) async fn stages(&self) -> Result<Stages> {
         let name = "stages";
-        let server = serve(self, name, &["--compactor", "off"])?;
+        let server = serve(self, name, &Settings::of(&["--compactor", "off"]))?;
         self.ingest(&server).await?;
         server.run(&["admin", "flush"]).await?;
         let flushing_cpu = server.usage().cpu;
         let flushed = self.sizes(name, Some(&server)).await?;
         server.stop()?;
-        let server = serve(self, name, &[])?;
+        let server = serve(self, name, &Settings::default())?;
         server.run(&["admin", "flush", "--wait"]).await?;
         let compaction_cpu = server.usage().cpu;
         let compacted = self.sizes(name, Some(&server)).await?;
@@ -146,7 +148,9 @@ impl Bench {
     async fn sizes(&self, name: &str, server: Option<&Server>) -> Result<Sizes> {
         let folder = self.folder.join(name);
         let all = folder_bytes(&folder)?;
-        let objects = folder_bytes(&folder.join("objects"))?;
+        let objects = folder.join("objects");
+        // Objects that are in another store are not counted.
+        let objects = if objects.is_dir() { folder_bytes(&objects)? } else { 0 };
         let (mut segments, mut segment_bytes) = (0, 0);
         if let Some(server) = server {
             for segment in sql(&mut Connection::open(&server.http).await?, "SHOW SEGMENTS").await? {

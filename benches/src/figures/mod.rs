@@ -16,7 +16,7 @@ pub(crate) mod report;
 use std::path::PathBuf;
 
 use crate::facts::Facts;
-use crate::server::Server;
+use crate::server::{Server, Settings};
 use crate::{Error, Result};
 
 pub use machine::Machine;
@@ -53,6 +53,7 @@ pub async fn measure(options: &Options) -> Result<Report> {
         file,
         rows: facts.rows,
         connections: options.connections,
+        settings: Settings::default(),
     };
     let (server, http) = bench.load("http", Route::Http).await?;
     server.stop()?;
@@ -72,6 +73,6 @@ pub async fn measure(options: &Options) -> Result<Report> {
 }
 
 /// Starts a server in a sub-directory of the run.
-fn serve(bench: &Bench, name: &str, arguments: &[&str]) -> Result<Server> {
-    Server::start(&bench.binary, &bench.folder.join(name), arguments)
+fn serve(bench: &Bench, name: &str, settings: &Settings) -> Result<Server> {
+    Server::start(&bench.binary, &bench.folder.join(name), settings)
 }

@@ -9,7 +9,6 @@ use crate::{Error, Result};
 
 const HEADERS: &str = "content-type: application/json\r\naccept: application/x-ndjson\r\n";
 const TAGS: [&str; 4] = ["env", "region", "host", "pod"];
-/// Days from 1970 to the corpus's.
 const SECOND_US: u64 = 1_000_000;
 
 /// The statement of a question.
@@ -56,6 +55,14 @@ pub(super) async fn ask(connection: &mut Connection, question: &Question) -> Res
     let query = sql(question);
     let body = json!({ "query": query }).to_string();
     Ok(connection.post("/sql", HEADERS, body.as_bytes()).await?.success(&query)?.body)
+}
+
+/// The plan of a question that was run, with its metrics.
+pub(super) async fn explain(connection: &mut Connection, question: &Question) -> Result<String> {
+    let query = format!("EXPLAIN ANALYZE {}", sql(question));
+    let rows = crate::figures::load::sql(connection, &query).await?;
+    let plans = rows.iter().filter_map(|row| row.get("plan").and_then(Value::as_str));
+    Ok(format!("{query}\n{}", plans.collect::<Vec<_>>().join("\n")))
 }
 
 /// The rows of an answer, in the form that all answers are compared in.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ use super::answers::{Answers, check};
 use super::peers::{Python, Worker};
 use super::questions::{Case, RUNS, WARM_UPS};
 use super::report::{Cold, Engine, Figures, Hot, Loaded};
+use super::s3::{Requests, Traffic};
 use super::target::{Ours, Target, Theirs, drop_page_cache};
 use crate::figures::load::{Bench, Route, folder_bytes, sql};
 use crate::figures::report::{milliseconds, per, quantile, seconds};
@@ -31,7 +33,12 @@ pub(super) struct Plan {
 }
 
 /// Loads the corpus into a fresh server of ours.
-pub(super) async fn load_ironbark(bench: &Bench, route: Route, python: &Python) -> Result<(Target, Loaded)> {
+pub(super) async fn load_ironbark(
+    bench: &Bench,
+    route: Route,
+    python: &Python,
+    traffic: Option<Arc<Traffic>>,
+) -> Result<(Target, Loaded)> {
     let name = "ironbark";
     let (server, load) = bench.load(name, route).await?;
     let mut connection = Connection::open(&server.http).await?;
@@ -42,11 +49,14 @@ pub(super) async fn load_ironbark(bench: &Bench, route: Route, python: &Python) 
         paths.push(url.trim_start_matches("file://").to_owned());
     }
     let per_row = |bytes: u64| per(bytes, per(bench.rows, 1.0));
+    let objects = folder.join("objects");
+    // Segments in another store are not taken apart.
+    let paths = if objects.is_dir() { paths } else { Vec::new() };
     let mut parts = BTreeMap::new();
     for (part, bytes) in python.parts(&paths)?.as_object().into_iter().flatten() {
         parts.insert(part.clone(), per_row(bytes.as_u64().unwrap_or(0)));
     }
-    let manifests = manifests(&folder.join("objects"))?;
+    let manifests = if objects.is_dir() { manifests(&objects)? } else { 0 };
     parts.insert("manifest".to_owned(), per_row(manifests));
     let loaded = Loaded {
         rows_per_second: load.rows_per_second,
@@ -58,7 +68,8 @@ pub(super) async fn load_ironbark(bench: &Bench, route: Route, python: &Python) 
         bytes_per_row: load.sizes.segment_bytes_per_row + per_row(manifests),
         parts,
     };
-    let ours = Ours { binary: bench.binary.clone(), folder, running: Some((server, connection)) };
+    let (binary, settings) = (bench.binary.clone(), bench.settings.clone());
+    let ours = Ours { binary, folder, settings, traffic, running: Some((server, connection)) };
     Ok((Target::Ironbark(Box::new(ours)), loaded))
 }
 
@@ -108,7 +119,11 @@ pub(super) async fn ask_all(name: &str, mut target: Target, loaded: Loaded, plan
             Ok(hot) => (hot, None),
             Err(error) => (None, Some(error.to_string())),
         };
-        questions.push(Figures { name: case.name, title: case.title, hot, cold: None, failure });
+        let explain = match (&failure, case.literals.first()) {
+            (None, Some(question)) => target.explain(question).await?,
+            _ => None,
+        };
+        questions.push(Figures { name: case.name, title: case.title, hot, cold: None, failure, explain });
     }
     let memory_peak_bytes = target.usage().memory_peak_bytes;
     let mut is_cache_dropped = true;
@@ -116,19 +131,25 @@ pub(super) async fn ask_all(name: &str, mut target: Target, loaded: Loaded, plan
         if figures.hot.is_none() || !plan.cold.iter().any(|cold| cold == case.name) {
             continue;
         }
-        let mut runs = Vec::new();
+        let (mut runs, mut requests) = (Vec::new(), Vec::new());
         for place in WARM_UPS + RUNS..WARM_UPS + RUNS + plan.cold_runs {
             let (Some(question), Some(right)) = (case.literals.get(place), right.get(place)) else {
                 continue;
             };
             target.restart(|| is_cache_dropped &= drop_page_cache()).await?;
             let asked = target.ask(question).await?;
-            if let Err(error) = check(case.name, question, right, &asked.rows.unwrap_or_default()) {
+            let rows = asked.rows.unwrap_or_default();
+            if let Err(error) = check(case.name, question, right, &rows) {
                 figures.failure = Some(error.to_string());
             }
             runs.push(asked.wall);
+            requests.extend(asked.requests);
         }
-        figures.cold = Some(Cold { wall_ms_median: milliseconds(quantile(&mut runs, 50)), runs: runs.len() });
+        figures.cold = Some(Cold {
+            wall_ms_median: milliseconds(quantile(&mut runs, 50)),
+            runs: runs.len(),
+            requests: median(&requests),
+        });
     }
     target.stop()?;
     Ok(Engine {
@@ -142,7 +163,7 @@ pub(super) async fn ask_all(name: &str, mut target: Target, loaded: Loaded, plan
 
 /// Asks one question in all runs. None if the engine cannot answer it.
 async fn hot(target: &mut Target, case: &Case, right: &[Vec<Value>]) -> Result<Option<Hot>> {
-    let (mut wall, mut cpu) = (Vec::new(), Vec::new());
+    let (mut wall, mut cpu, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for (run, (question, right)) in case.literals.iter().zip(right).take(WARM_UPS + RUNS).enumerate() {
         let asked = target.ask(question).await?;
         let Some(rows) = asked.rows else { return Ok(None) };
@@ -150,6 +171,7 @@ async fn hot(target: &mut Target, case: &Case, right: &[Vec<Value>]) -> Result<O
         if run >= WARM_UPS {
             wall.push(asked.wall);
             cpu.push(asked.cpu);
+            requests.extend(asked.requests);
         }
     }
     let all = |times: &[Duration]| times.iter().map(|time| milliseconds(*time)).collect();
@@ -160,7 +182,22 @@ async fn hot(target: &mut Target, case: &Case, right: &[Vec<Value>]) -> Result<O
         wall_ms_p95: milliseconds(quantile(&mut wall, 95)),
         cpu_ms_median: milliseconds(quantile(&mut cpu, 50)),
         cpu_ms_p95: milliseconds(quantile(&mut cpu, 95)),
+        requests: median(&requests),
     }))
+}
+
+/// Of each figure the median. None if there is none.
+fn median(requests: &[Requests]) -> Option<Requests> {
+    let middle = |of: fn(&Requests) -> u64| {
+        let mut values: Vec<u64> = requests.iter().map(of).collect();
+        values.sort_unstable();
+        values.get(values.len() / 2).copied()
+    };
+    Some(Requests {
+        count: middle(|one| one.count)?,
+        rounds: middle(|one| one.rounds)?,
+        bytes: middle(|one| one.bytes)?,
+    })
 }
 
 /// Bytes of everything below directories `_manifest`.

@@ -17,9 +17,11 @@ mod peers;
 mod plot;
 mod questions;
 mod report;
+mod s3;
 mod target;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::corpus::Spec;
 use crate::figures::load::{Bench, Route};
@@ -28,9 +30,11 @@ use crate::{Error, Result};
 
 pub use corpus::Outline;
 pub use report::{Cold, Engine, Figures, Hot, Loaded, Report};
+pub use s3::Requests;
 
 use measure::Plan;
 use peers::Python;
+use s3::DelayedS3;
 
 /// Questions that the quick mode asks cold.
 const COLD_QUICK: [&str; 4] = ["Q1", "Q2", "Q4", "Q10"];
@@ -51,6 +55,8 @@ pub struct Options {
     pub is_flight: bool,
     /// Connections over which HTTP loads.
     pub connections: usize,
+    /// With the segments in an S3 server of which each request waits so long. Without peers.
+    pub s3_delay: Option<Duration>,
     /// The `ironbark` binary.
     pub binary: PathBuf,
     /// Where corpus, reference and databases go. The databases are removed at the end.
@@ -94,16 +100,22 @@ pub async fn measure(options: &Options, tell: Tell<'_>) -> Result<Report> {
         rows: corpus.rows,
     };
     let folder = tempfile::tempdir_in(work_dir).map_err(Error::file(work_dir))?;
+    let s3 = match options.s3_delay {
+        Some(delay) => Some(DelayedS3::start(folder.path(), delay).await?),
+        None => None,
+    };
     let bench = Bench {
         binary: options.binary.clone(),
         folder: folder.path().to_path_buf(),
         file: file.clone(),
         rows: corpus.rows,
         connections: options.connections,
+        settings: s3.as_ref().map(DelayedS3::settings).unwrap_or_default(),
     };
     tell("ironbark: load");
     let route = if options.is_flight { Route::Flight } else { Route::Http };
-    let (target, loaded) = measure::load_ironbark(&bench, route, &python).await?;
+    let (target, loaded) =
+        measure::load_ironbark(&bench, route, &python, s3.as_ref().map(DelayedS3::traffic)).await?;
     tell("ironbark: questions");
     let mut engines = vec![measure::ask_all("ironbark", target, loaded, &plan).await?];
     for peer in peers {
@@ -122,6 +134,7 @@ pub async fn measure(options: &Options, tell: Tell<'_>) -> Result<Report> {
         version: machine::version(&options.binary),
         corpus,
         load: if options.is_flight { "flight" } else { "http" }.to_owned(),
+        s3_delay_ms: options.s3_delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
         engines,
     })
 }
@@ -129,7 +142,11 @@ pub async fn measure(options: &Options, tell: Tell<'_>) -> Result<Report> {
 /// The peers that take part. One that was asked for by name must have installed.
 fn peers(options: &Options, python: &Python) -> Result<Vec<String>> {
     let Some(wanted) = &options.peers else {
-        return Ok(if options.is_quick { Vec::new() } else { python.peers.clone() });
+        return Ok(if options.is_quick || options.s3_delay.is_some() {
+            Vec::new()
+        } else {
+            python.peers.clone()
+        });
     };
     match wanted.iter().find(|name| !python.peers.contains(name)) {
         Some(missing) => Err(Error::unreadable(

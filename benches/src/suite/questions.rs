@@ -145,7 +145,7 @@ fn question(name: &str, corpus: &Outline, run: usize) -> Option<Question> {
             Question::CountWord { word, is_rare: false }
         }
         "Q14" => {
-            let words = [run, run + 1 + run / 6 % 2]
+            let words = [run, run + 1 + run / 7 % 2]
                 .map(|place| terms.common.get(place % terms.common.len()).cloned());
             let source = corpus.sources.get(run * 3 % 20)?.clone();
             Question::SourceWithoutWords { source, words: words.into_iter().collect::<Option<_>>()?, limit }

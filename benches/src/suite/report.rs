@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::corpus::Outline;
 use super::plot;
+use super::s3::Requests;
 use crate::figures::Machine;
 use crate::figures::report::per;
 use crate::{Error, Result};
@@ -28,6 +29,8 @@ pub struct Report {
     pub corpus: Outline,
     /// How it was loaded into ours: `http` or `flight`.
     pub load: String,
+    /// Milliseconds that each request to S3 waits, if the segments are there.
+    pub s3_delay_ms: Option<u64>,
     /// Ours first.
     pub engines: Vec<Engine>,
 }
@@ -81,6 +84,9 @@ pub struct Figures {
     pub cold: Option<Cold>,
     /// A wrong answer, or an error.
     pub failure: Option<String>,
+    /// Plan and metrics of one run, where the engine says them. In a file of its own.
+    #[serde(skip)]
+    pub explain: Option<String>,
 }
 
 /// A question asked often.
@@ -98,6 +104,8 @@ pub struct Hot {
     pub wall_ms_all: Vec<f64>,
     /// Every run.
     pub cpu_ms_all: Vec<f64>,
+    /// What the object store was asked, if that is S3: medians.
+    pub requests: Option<Requests>,
 }
 
 /// A question asked of a fresh process with an empty page cache.
@@ -107,6 +115,8 @@ pub struct Cold {
     pub wall_ms_median: f64,
     /// How many such runs.
     pub runs: usize,
+    /// What the object store was asked, if that is S3: medians.
+    pub requests: Option<Requests>,
 }
 
 impl Report {
@@ -123,12 +133,13 @@ impl Report {
         failures
     }
 
-    /// Writes `results.json`, `results.md` and `plot.svg` to `ROOT/DATE-MACHINE/ROWS-rows/` and returns where that is.
+    /// Writes `results.json`, `results.md`, `plot.svg` and `explain.txt` to `ROOT/DATE-MACHINE/ROWS-rows/` and returns where that is.
     pub fn save(&self, root: &Path) -> Result<PathBuf> {
         let sealed = if self.corpus.spec.sealed { "-sealed" } else { "" };
+        let s3 = if self.s3_delay_ms.is_some() { "-s3" } else { "" };
         let drawn = if self.corpus.spec.templates_from.is_some() { "-drawn" } else { "" };
         let folder = root.join(format!("{}-{}", self.date, self.machine.name()));
-        let folder = folder.join(format!("{}-rows{sealed}{drawn}", self.corpus.rows));
+        let folder = folder.join(format!("{}-rows{sealed}{drawn}{s3}", self.corpus.rows));
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let json =
             serde_json::to_string_pretty(self).map_err(|error| Error::unreadable("the report", &error))?;
@@ -136,11 +147,50 @@ impl Report {
             ("results.json", json + "\n"),
             ("results.md", self.to_string()),
             ("plot.svg", plot::svg(&self.engines)),
+            ("explain.txt", self.explains()),
         ] {
             let path = folder.join(name);
             std::fs::write(&path, text).map_err(Error::file(&path))?;
         }
         Ok(folder)
+    }
+
+    /// Plans of our answers.
+    fn explains(&self) -> String {
+        let ours = self.engines.first().map(|engine| engine.questions.as_slice()).unwrap_or_default();
+        let plan = |figures: &Figures| Some(format!("{}\n{}\n\n", figures.name, figures.explain.as_ref()?));
+        ours.iter().filter_map(plan).collect()
+    }
+
+    /// Requests to S3 of each question.
+    fn requests(&self) -> Table {
+        let mut table = Table::new(&[
+            "S3",
+            "cold requests",
+            "rounds",
+            "KiB",
+            "hot requests",
+            "rounds",
+            "KiB",
+            "cold ms",
+            "hot ms",
+        ]);
+        let ours = self.engines.first().map(|engine| engine.questions.as_slice()).unwrap_or_default();
+        for figures in ours {
+            let cold = figures.cold.as_ref().and_then(|cold| cold.requests);
+            let hot = figures.hot.as_ref().and_then(|hot| hot.requests);
+            let mut row = vec![figures.name.to_owned()];
+            for requests in [cold, hot] {
+                let cell = |of: fn(&Requests) -> u64| {
+                    requests.as_ref().map_or("–".to_owned(), |one| of(one).to_string())
+                };
+                row.extend([cell(|one| one.count), cell(|one| one.rounds), cell(|one| one.bytes >> 10)]);
+            }
+            row.push(figures.cold.as_ref().map_or("–".to_owned(), |cold| short(cold.wall_ms_median)));
+            row.push(figures.hot.as_ref().map_or("–".to_owned(), |hot| short(hot.wall_ms_median)));
+            table.row(row);
+        }
+        table
     }
 
     fn loads(&self) -> Table {
@@ -333,6 +383,9 @@ impl fmt::Display for Report {
                 f,
                 "The page cache could not be dropped for {without:?}: only their processes were new.\n"
             )?;
+        }
+        if let Some(delay) = self.s3_delay_ms {
+            writeln!(f, "Each request to S3 waits {} ms.\n\n{}", delay, self.requests())?;
         }
         write!(f, "{}", self.parts())?;
         for failure in self.failures() {

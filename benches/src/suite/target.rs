@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,9 +11,10 @@ use tokio::time::Instant;
 use super::ironbark;
 use super::peers::{Python, Worker};
 use super::questions::Question;
+use super::s3::{Requests, Traffic};
 use crate::http::Connection;
 use crate::process::Usage;
-use crate::server::Server;
+use crate::server::{Server, Settings};
 use crate::{Error, Result};
 
 /// An engine with the corpus in it.
@@ -27,6 +29,9 @@ pub(super) enum Target {
 pub(super) struct Ours {
     pub(super) binary: PathBuf,
     pub(super) folder: PathBuf,
+    pub(super) settings: Settings,
+    /// What its object store was asked, if that is S3.
+    pub(super) traffic: Option<Arc<Traffic>>,
     pub(super) running: Option<(Server, Connection)>,
 }
 
@@ -44,6 +49,8 @@ pub(super) struct Theirs {
 pub(super) struct Asked {
     pub(super) wall: Duration,
     pub(super) cpu: Duration,
+    /// What the object store was asked meanwhile, where that is known.
+    pub(super) requests: Option<Requests>,
     /// None: the engine cannot answer such questions.
     pub(super) rows: Option<Vec<Value>>,
 }
@@ -57,7 +64,7 @@ impl Target {
                     server.stop()?;
                 }
                 before_start();
-                let server = Server::start(&ours.binary, &ours.folder, &[])?;
+                let server = Server::start(&ours.binary, &ours.folder, &ours.settings)?;
                 let connection = Connection::open(&server.http).await?;
                 ours.running = Some((server, connection));
             }
@@ -78,11 +85,14 @@ impl Target {
         match self {
             Self::Ironbark(ours) => {
                 let (server, connection) = ours.running.as_mut().ok_or_else(stopped)?;
+                // What went by before is nobody's.
+                let _ = ours.traffic.as_ref().map(|traffic| traffic.take());
                 let cpu_before = server.cpu();
                 let began = Instant::now();
                 let body = ironbark::ask(connection, question).await?;
                 let (wall, cpu) = (began.elapsed(), server.cpu().saturating_sub(cpu_before));
-                Ok(Asked { wall, cpu, rows: Some(ironbark::rows(question, &body)?) })
+                let requests = ours.traffic.as_ref().map(|traffic| traffic.take());
+                Ok(Asked { wall, cpu, requests, rows: Some(ironbark::rows(question, &body)?) })
             }
             Self::Peer(theirs) => {
                 let worker = theirs.running.as_mut().ok_or_else(stopped)?;
@@ -90,8 +100,19 @@ impl Target {
                 let began = Instant::now();
                 let answer = worker.ask(question)?;
                 let (wall, cpu) = (began.elapsed(), worker.cpu().saturating_sub(cpu_before));
-                Ok(Asked { wall, cpu, rows: worker.rows(&answer)? })
+                Ok(Asked { wall, cpu, requests: None, rows: worker.rows(&answer)? })
             }
+        }
+    }
+
+    /// How it answers a question, in its own words: with what it read for it.
+    pub(super) async fn explain(&mut self, question: &Question) -> Result<Option<String>> {
+        match self {
+            Self::Ironbark(ours) => match ours.running.as_mut() {
+                Some((_, connection)) => ironbark::explain(connection, question).await.map(Some),
+                None => Ok(None),
+            },
+            Self::Peer(_) => Ok(None),
         }
     }
 

@@ -13,9 +13,16 @@ fn engine(name: &str, cpu_ms: Option<f64>, failure: Option<&str>) -> Engine {
         cpu_ms_p95: cpu_ms,
         wall_ms_all: Vec::new(),
         cpu_ms_all: Vec::new(),
+        requests: None,
     });
-    let figures =
-        Figures { name: "Q1", title: "a needle", hot, cold: None, failure: failure.map(str::to_owned) };
+    let figures = Figures {
+        name: "Q1",
+        title: "a needle",
+        hot,
+        cold: None,
+        failure: failure.map(str::to_owned),
+        explain: None,
+    };
     let loaded = Loaded {
         rows_per_second: 1.0,
         seconds: 1.0,
