@@ -1,12 +1,14 @@
 //! Collects the terms of a segment while it is written, range by range, and encodes its index.
 //!
 //! ```text
-//!   rows of a range ─► terms of the range (each once, with its rows) ─► seen (each once, over all ranges)
-//!                              cleared for the next range                 └► entries (hash, range)
-//!   finish: seen in more than 8 ranges ─► frequent;  the other entries ─► rare blocks
+//!   rows of a range ─► terms of the range, each with its text and rows        cleared for the next range
+//!                              │
+//!                              ├─ new ───────────► seen: hash ─► the one range
+//!                              └─ seen before ───► seen: hash ─► place among the repeated: text, rows, ranges
+//!   finish: repeated in more than 8 ranges ─► frequent;  all others ─► rare blocks
 //! ```
 //!
-//! A text is kept from its second range on, so the ids that occur once cost sixteen bytes here and no text.
+//! Nearly all terms are ids that occur once: they cost a slot of the map here, and no text.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -51,13 +53,23 @@ struct InRange {
     row: u32,
 }
 
-/// A term in the ranges so far.
+/// A term of the ranges so far. Small, because there is one for each id of the segment.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    /// In one range, and in how many of its rows.
+    Once { range: u16, rows: u16 },
+    /// In more; its place among the repeated terms.
+    Repeated(u32),
+}
+
+/// A term of more than one range.
 #[derive(Debug)]
-struct Seen {
+struct Repeated {
+    /// Its key among the texts.
+    text: (u32, u32),
     rows: u64,
-    ranges: u32,
-    /// Its key among the texts, from the second range on.
-    text: Option<(u32, u32)>,
+    /// Ascending. [`RANGES_MAX`] fits in.
+    ranges: Vec<u16>,
 }
 
 /// Builds the index of one segment.
@@ -68,8 +80,9 @@ pub(crate) struct IndexBuilder {
     range_texts: Vec<u8>,
     range_rows: u32,
     seen: ByHash<Seen>,
+    repeated: Vec<Repeated>,
+    /// Keys of the repeated terms.
     texts: Vec<u8>,
-    entries: Vec<Entry>,
     ranges: u32,
     lowered: String,
     /// There are more ranges or texts than an index can have: the segment gets none.
@@ -101,8 +114,8 @@ impl IndexBuilder {
             range_texts: Vec::new(),
             range_rows: 0,
             seen: ByHash::default(),
+            repeated: Vec::new(),
             texts: Vec::new(),
-            entries: Vec::new(),
             ranges: 0,
             lowered: String::new(),
             overfull: false,
@@ -196,32 +209,57 @@ impl IndexBuilder {
     }
 
     fn end_range(&mut self) {
-        if self.ranges >= RANGES_MAX {
-            self.overfull = true;
-        }
+        self.overfull |= self.ranges >= RANGES_MAX;
         if !self.overfull {
-            self.entries.reserve(self.range.len());
-            for (hash, term) in &self.range {
-                self.entries.push(Entry { hash: *hash, range: self.ranges });
-                let seen = self.seen.entry(*hash).or_insert(Seen { rows: 0, ranges: 0, text: None });
-                seen.rows += u64::from(term.rows);
-                seen.ranges += 1;
-                if seen.ranges == 2 {
-                    let text = (term.text.0 as usize, term.text.1 as usize);
-                    let lowered = self.range_texts.get(text.0..text.1).unwrap_or_default();
-                    let start = u32::try_from(self.texts.len());
-                    self.texts.extend_from_slice(&frequent::key(term.kind, lowered));
-                    match (start, u32::try_from(self.texts.len())) {
-                        (Ok(start), Ok(end)) => seen.text = Some((start, end)),
-                        _ => self.overfull = true,
-                    }
-                }
+            let terms = std::mem::take(&mut self.range);
+            for (hash, term) in &terms {
+                self.end_term(*hash, term);
             }
+            self.range = terms;
         }
         self.ranges += 1;
         self.range.clear();
         self.range_texts.clear();
         self.range_rows = 0;
+    }
+
+    /// Adds a term of the range that ends to those of the ranges before.
+    fn end_term(&mut self, hash: u64, term: &InRange) {
+        let (Ok(here), Ok(rows)) = (u16::try_from(self.ranges), u16::try_from(term.rows)) else {
+            self.overfull = true;
+            return;
+        };
+        let seen = match self.seen.entry(hash) {
+            Slot::Vacant(slot) => {
+                slot.insert(Seen::Once { range: here, rows });
+                return;
+            }
+            Slot::Occupied(slot) => slot.into_mut(),
+        };
+        let place = match *seen {
+            Seen::Repeated(place) => place,
+            Seen::Once { range, rows } => {
+                let lowered = self.range_texts.get(term.text.0 as usize..term.text.1 as usize);
+                let start = u32::try_from(self.texts.len());
+                self.texts.extend_from_slice(&frequent::key(term.kind, lowered.unwrap_or_default()));
+                let end = u32::try_from(self.texts.len());
+                let (Ok(start), Ok(end), Ok(place)) = (start, end, u32::try_from(self.repeated.len())) else {
+                    self.overfull = true;
+                    return;
+                };
+                self.repeated.push(Repeated {
+                    text: (start, end),
+                    rows: u64::from(rows),
+                    ranges: vec![range],
+                });
+                *seen = Seen::Repeated(place);
+                place
+            }
+        };
+        if let Some(term) = self.repeated.get_mut(place as usize) {
+            term.rows += u64::from(rows);
+            term.ranges.push(here);
+        }
     }
 
     /// The index, or `None` where there is nothing to index or too much.
@@ -230,8 +268,9 @@ impl IndexBuilder {
         if self.overfull || self.ranges == 0 {
             return Ok(None);
         }
-        let frequent = self.take_frequent();
-        let (mut bytes, blocks) = rare::encode(std::mem::take(&mut self.entries), self.ranges);
+        let entries = self.rare();
+        let frequent = self.frequent();
+        let (mut bytes, blocks) = rare::encode(entries, self.ranges);
         let (terms, dictionary_bytes) = frequent::encode(frequent, self.ranges).map_err(|error| {
             Error::InvalidBatch { column: column::MESSAGE.to_owned(), reason: error.to_string() }
         })?;
@@ -256,29 +295,33 @@ impl IndexBuilder {
         Ok(Some(EncodedIndex { bytes, head_start }))
     }
 
-    /// Takes the frequent terms and their entries out.
-    fn take_frequent(&mut self) -> Vec<Frequent> {
-        let mut frequent = Vec::new();
-        let mut place: ByHash<usize> = ByHash::default();
-        for (hash, seen) in &self.seen {
-            let Some((start, end)) = seen.text.filter(|_| seen.ranges > RARE_RANGES_MAX) else { continue };
-            let key = self.texts.get(start as usize..end as usize).unwrap_or_default().to_vec();
-            place.insert(*hash, frequent.len());
-            frequent.push(Frequent {
-                key,
-                rows: seen.rows,
-                ranges: Vec::with_capacity(seen.ranges as usize),
-            });
-        }
-        // Entries come range by range, so the ranges of a term come in order.
-        self.entries.retain(|entry| {
-            let term = place.get(&entry.hash).and_then(|place| frequent.get_mut(*place));
-            let is_rare = term.is_none();
-            if let Some(term) = term {
-                term.ranges.push(entry.range);
+    /// The entries of all terms that are not frequent. The map of terms is gone afterwards.
+    fn rare(&mut self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (hash, seen) in std::mem::take(&mut self.seen) {
+            match seen {
+                Seen::Once { range, .. } => entries.push(Entry { hash, range: u32::from(range) }),
+                Seen::Repeated(place) => {
+                    let ranges = self.repeated.get(place as usize).map(|term| &term.ranges);
+                    let ranges = ranges.filter(|ranges| !is_frequent(ranges)).into_iter().flatten();
+                    entries.extend(ranges.map(|range| Entry { hash, range: u32::from(*range) }));
+                }
             }
-            is_rare
-        });
-        frequent
+        }
+        entries
     }
+
+    fn frequent(&mut self) -> Vec<Frequent> {
+        let terms = std::mem::take(&mut self.repeated).into_iter().filter(|term| is_frequent(&term.ranges));
+        let frequent = terms.map(|term| {
+            let key = self.texts.get(term.text.0 as usize..term.text.1 as usize);
+            let ranges = term.ranges.into_iter().map(u32::from).collect();
+            Frequent { key: key.unwrap_or_default().to_vec(), rows: term.rows, ranges }
+        });
+        frequent.collect()
+    }
+}
+
+fn is_frequent(ranges: &[u16]) -> bool {
+    ranges.len() > RARE_RANGES_MAX
 }

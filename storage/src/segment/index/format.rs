@@ -15,7 +15,7 @@ pub const INDEX_FORMAT_VERSION: u32 = 1;
 pub const RANGE_ROWS: u64 = 8_192;
 
 /// A term in more ranges than this is frequent.
-pub(super) const RARE_RANGES_MAX: u32 = 8;
+pub(super) const RARE_RANGES_MAX: usize = 8;
 /// Entries of a block on average.
 pub(super) const BLOCK_ENTRIES: u64 = 1_024;
 /// The most ranges of a segment that is indexed.

@@ -23,7 +23,7 @@ pub(super) struct Entry {
 }
 
 /// Encodes all entries. Blocks with more than 65,535 entries cannot come about: hashes spread evenly, and equal ones
-/// have at most [`super::format::RARE_RANGES_MAX`] ranges.
+/// have at most 8 ranges.
 pub(super) fn encode(mut entries: Vec<Entry>, ranges: u32) -> (Vec<u8>, Vec<Block>) {
     entries.sort_unstable();
     let total = u64::try_from(entries.len()).unwrap_or(u64::MAX);

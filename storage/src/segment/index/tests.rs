@@ -181,7 +181,7 @@ proptest! {
         for (term, (ranges, rows)) in truth(&groups) {
             let hits = look_up(&index, &opened, &term);
             prop_assert!(ranges.iter().all(|range| hits.ranges.contains(*range)), "{term:?}: {hits:?}");
-            let is_frequent = ranges.len() > RARE_RANGES_MAX as usize;
+            let is_frequent = ranges.len() > RARE_RANGES_MAX;
             prop_assert_eq!(hits.rows, is_frequent.then_some(rows), "{:?}", term);
             if is_frequent {
                 prop_assert_eq!(hits.ranges.iter().collect::<BTreeSet<_>>(), ranges);
