@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Nearly all terms are ids that occur once. A text costs them ten bytes, sixteen bits of a hash two, and all that
-//! these lose is that one lookup in thirty finds a range too many. So an index may over-match, and never misses: rows
+//! these lose is that one lookup in sixty finds a range too many. So an index may over-match, and never misses: rows
 //! are always looked at again. Only the count of a frequent term is exact.
 //!
 //! Everything here is sync and reads no store: [`TokenIndex`] says which bytes to bring for a term, and takes them.
