@@ -30,6 +30,8 @@ pub(crate) struct Names {
     /// Confined to the tenant.
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) tails: Arc<TailCache>,
+    /// See [`super::Session::without_statistics`].
+    pub(crate) counts_from_statistics: bool,
 }
 
 impl Names {
@@ -40,7 +42,8 @@ impl Names {
     }
 
     pub(crate) fn provider(&self, table: TableRef, columns: Columns) -> LogTable {
-        LogTable::new(table, columns, Arc::clone(&self.store), Arc::clone(&self.tails))
+        let (store, tails) = (Arc::clone(&self.store), Arc::clone(&self.tails));
+        LogTable::new(table, columns, store, tails, self.counts_from_statistics)
     }
 }
 

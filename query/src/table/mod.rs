@@ -15,6 +15,7 @@ mod prune;
 mod reader;
 mod segments;
 mod tails;
+mod tally;
 
 #[cfg(test)]
 mod tests;
@@ -32,13 +33,22 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use ironbark_storage::{LogSchema, Snapshot, TableRef, Tables};
+use futures::{StreamExt, stream};
+use ironbark_storage::{
+    LogSchema, MinuteLevelCounts, Partition, SegmentMeta, Snapshot, TableRef, Tables, key, read_tail,
+};
 use object_store::ObjectStore;
+
+use self::prune::Kept;
 
 pub(crate) use order::OrderSegments;
 pub(crate) use reader::Reading;
 pub(crate) use segments::SEGMENTS_URL;
 pub(crate) use tails::TailCache;
+pub(crate) use tally::CountFromStatistics;
+
+/// Ends of segments that a query asks for at once when it counts.
+const TAILS_AT_ONCE: usize = 16;
 
 /// The snapshots of one query: every mention of a table sees the same rows.
 pub(crate) struct Snapshots {
@@ -69,6 +79,14 @@ impl Snapshots {
     }
 }
 
+/// Those of the query at hand.
+fn snapshots(state: &dyn Session) -> Result<Arc<Snapshots>> {
+    state
+        .config()
+        .get_extension::<Snapshots>()
+        .ok_or_else(|| DataFusionError::Internal("a table of logs is scanned outside of a query".to_owned()))
+}
+
 /// Which columns a table shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Columns {
@@ -79,12 +97,22 @@ pub(crate) enum Columns {
 }
 
 /// A table of logs.
+#[derive(Clone)]
 pub(crate) struct LogTable {
     table: TableRef,
     schema: SchemaRef,
     /// Confined to the table's tenant.
     store: Arc<dyn ObjectStore>,
     tails: Arc<TailCache>,
+    counts_from_statistics: bool,
+}
+
+/// What a scan asks for beside the rows that are kept.
+struct Rows<'a> {
+    /// Places in [`LogSchema::stored`].
+    columns: &'a [usize],
+    limit: Option<usize>,
+    state: &'a dyn Session,
 }
 
 impl LogTable {
@@ -93,12 +121,13 @@ impl LogTable {
         columns: Columns,
         store: Arc<dyn ObjectStore>,
         tails: Arc<TailCache>,
+        counts_from_statistics: bool,
     ) -> Self {
         let schema = match columns {
             Columns::Shown => LogSchema::shown(),
             Columns::Stored => LogSchema::stored(),
         };
-        Self { table, schema, store, tails }
+        Self { table, schema, store, tails, counts_from_statistics }
     }
 
     /// The places in [`LogSchema::stored`] of the columns that a scan asks for.
@@ -110,6 +139,52 @@ impl LogTable {
         };
         let place = |field: &Arc<arrow::datatypes::Field>| stored.index_of(field.name());
         Ok(schema.fields().iter().map(place).collect::<Result<_, _>>()?)
+    }
+
+    /// The table as the query at hand sees it.
+    async fn snapshot(&self, state: &dyn Session) -> Result<Arc<Snapshot>> {
+        let snapshot = snapshots(state)?.get(&self.table).await;
+        snapshot.map_err(|e| DataFusionError::External(Box::new(e)))
+    }
+
+    /// Reads what pruning left.
+    fn read(&self, kept: Kept, rows: &Rows<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        let Rows { columns, limit, state } = *rows;
+        let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        if !kept.buffers.is_empty() {
+            inputs.push(buffers::scan(kept.buffers, columns, limit, state)?);
+        }
+        if !kept.segments.is_empty() {
+            let (table, store, tails) = (&self.table, &self.store, &self.tails);
+            let reading = snapshots(state)?.reading();
+            let scan = segments::SegmentScan { table, store, tails, reading, state, columns, limit };
+            inputs.push(scan.plan(kept.segments)?);
+        }
+        match inputs.len() {
+            0 => Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(columns)?)))),
+            1 => Ok(inputs.swap_remove(0)),
+            _ => UnionExec::try_new(inputs),
+        }
+    }
+
+    /// The counts by minute and level of these segments, where they have them and they can be read: what hinders
+    /// here hinders the scan as well, where it is told.
+    async fn minutes(
+        &self,
+        segments: Vec<Arc<SegmentMeta>>,
+    ) -> Vec<(Arc<SegmentMeta>, Option<MinuteLevelCounts>)> {
+        let asked = segments.into_iter().map(|meta| async move {
+            let partition = Partition { table: self.table.clone(), day: meta.day };
+            let key = key::segment(&partition, meta.id);
+            let tail = self.tails.get(meta.id, read_tail(self.store.as_ref(), &key, &meta)).await;
+            let counts = tail.and_then(|(tail, _)| MinuteLevelCounts::of_tail(&tail, &meta));
+            let counts = counts.unwrap_or_else(|error| {
+                tracing::warn!(segment = %key, %error, "no counts by minute; its rows are read instead");
+                None
+            });
+            (meta, counts)
+        });
+        stream::iter(asked).buffered(TAILS_AT_ONCE).collect().await
     }
 }
 
@@ -140,33 +215,9 @@ impl TableProvider for LogTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let snapshots = state.config().get_extension::<Snapshots>().ok_or_else(|| {
-            DataFusionError::Internal("a table of logs is scanned outside of a query".to_owned())
-        })?;
-        let snapshot =
-            snapshots.get(&self.table).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let snapshot = self.snapshot(state).await?;
         let columns = self.stored_columns(projection)?;
         let kept = prune::prune(&snapshot, filters, state)?;
-        let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if !kept.buffers.is_empty() {
-            inputs.push(buffers::scan(kept.buffers, &columns, limit, state)?);
-        }
-        if !kept.segments.is_empty() {
-            let scan = segments::SegmentScan {
-                table: &self.table,
-                store: &self.store,
-                tails: &self.tails,
-                reading: snapshots.reading(),
-                state,
-                columns: &columns,
-                limit,
-            };
-            inputs.push(scan.plan(kept.segments)?);
-        }
-        match inputs.len() {
-            0 => Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(&columns)?)))),
-            1 => Ok(inputs.swap_remove(0)),
-            _ => UnionExec::try_new(inputs),
-        }
+        self.read(kept, &Rows { columns: &columns, limit, state })
     }
 }

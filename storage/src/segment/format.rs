@@ -29,6 +29,7 @@ pub(super) const KEY_FORMAT_VERSION: &str = "ironbark.format_version";
 pub(super) const KEY_SCHEMA_VERSION: &str = "ironbark.schema_version";
 pub(super) const KEY_SEGMENT: &str = "ironbark.segment";
 pub(super) const KEY_CHUNK_CHECKSUMS: &str = "ironbark.chunk_crc32c";
+pub(super) const KEY_MINUTE_LEVELS: &str = "ironbark.minute_levels";
 const KEY_TENANT: &str = "ironbark.tenant";
 const KEY_TABLE: &str = "ironbark.table";
 const KEY_DAY: &str = "ironbark.day";

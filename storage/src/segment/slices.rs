@@ -56,7 +56,7 @@ impl<'a> Columns<'a> {
         (!self.sources.is_null(row)).then(|| self.sources.value(row))
     }
 
-    fn level(&self, row: usize) -> Option<&'a str> {
+    pub(super) fn level(&self, row: usize) -> Option<&'a str> {
         (!self.levels.is_null(row)).then(|| self.levels.value(row))
     }
 
@@ -85,7 +85,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn place(self) -> (usize, usize) {
+    /// Its batch, and its row in there.
+    pub(super) fn place(self) -> (usize, usize) {
         (usize::try_from(self.batch).unwrap_or(usize::MAX), usize::try_from(self.row).unwrap_or(usize::MAX))
     }
 }

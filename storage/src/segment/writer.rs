@@ -16,6 +16,7 @@ use super::counts::Counts;
 use super::format::{SEGMENT_FORMAT_VERSION, writer_properties};
 use super::index::IndexBuilder;
 use super::layout::{ROW_GROUP_ROWS, row_group_sizes};
+use super::minutes::Minutes;
 use super::slices::{Columns, Entry, by_source, cut, entries};
 use super::tail::{check_tail, row_group_time, tail_start};
 use super::{IndexMeta, RowFingerprint, SegmentId, SegmentMeta};
@@ -93,6 +94,7 @@ pub struct SegmentWriter {
     row_ids: Option<(i64, i64)>,
     last: Option<(i64, i64)>,
     counts: Counts,
+    minutes: Minutes,
     checksums: ChunkChecksums,
     index: IndexBuilder,
 }
@@ -120,6 +122,7 @@ impl SegmentWriter {
             row_ids: None,
             last: None,
             counts: Counts::new(),
+            minutes: Minutes::new(),
             checksums: ChunkChecksums::default(),
             index: IndexBuilder::new(index_seed(id)),
         })
@@ -168,6 +171,9 @@ impl SegmentWriter {
             return Err(invalid(column::ROW_ID, "negative row ids"));
         };
         self.parquet.append_key_value_metadata(self.checksums.to_metadata());
+        if let Some(minutes) = self.minutes.to_metadata(self.rows) {
+            self.parquet.append_key_value_metadata(minutes);
+        }
         let index = write_index(&mut self.parquet, self.index)?;
         let (bytes, metadata) = close(self.parquet).map_err(|source| Error::Parquet { object, source })?;
         let page_index = tail_start(&metadata, bytes.len());
@@ -233,6 +239,7 @@ impl SegmentWriter {
         self.add_checksums()?;
         self.rows += u64::try_from(slice.len()).unwrap_or(u64::MAX);
         self.counts.add(&ordered.counts);
+        self.minutes.add(slice, columns);
         Ok(())
     }
 

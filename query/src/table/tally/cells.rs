@@ -1,0 +1,223 @@
+//! Cells of statistics, and what a query's filter makes of each.
+//!
+//! ```text
+//!   a cell's span   ├───────────────┼────┼──────┤      the filter changes at these times only (shape.rs),
+//!   looked at       ×              ×××  ×××     │      so one time of each stretch stands for all of it
+//! ```
+//!
+//! The filter holds for all rows of a cell if it does at all of these times, and for none if it does at none.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_expr::PhysicalExpr;
+use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta, TimeRange, column};
+
+use super::shape::Steps;
+
+/// Rows of a segment that share source and level, as far as these are asked for, and lie within a span of time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell<'a> {
+    pub(super) time: TimeRange,
+    pub(super) source: Option<&'a str>,
+    pub(super) level: Option<&'a str>,
+    pub(super) rows: u64,
+}
+
+/// Of which of a cell's rows the filter holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    All,
+    Nothing,
+    /// It may be some.
+    Undecided,
+}
+
+/// A segment in cells: each of its rows lies in one.
+#[derive(Debug)]
+pub(super) struct Cells<'a>(pub(super) Vec<(Cell<'a>, Verdict)>);
+
+impl Cells<'_> {
+    /// The minutes that must be read.
+    pub(super) fn undecided_minutes(&self) -> impl Iterator<Item = Minute> {
+        let undecided = self.0.iter().filter(|(_, verdict)| *verdict == Verdict::Undecided);
+        undecided.map(|(cell, _)| Minute::of(cell.time.min))
+    }
+}
+
+/// What one sort of statistics says of a segment.
+#[derive(Debug)]
+pub(super) enum Answer<'a> {
+    /// No cell is undecided.
+    Whole(Cells<'a>),
+    /// Some are.
+    Cut(Cells<'a>),
+    /// The statistics do not know what is asked for.
+    Unknown,
+}
+
+/// A query's filter and what its groups ask for.
+#[derive(Debug)]
+pub(super) struct Judge {
+    /// Over `columns`; `None` lets all rows through.
+    predicate: Option<Arc<dyn PhysicalExpr>>,
+    steps: Steps,
+    columns: SchemaRef,
+    /// Whether groups ask for the minute, and whether groups or filter ask for source or level.
+    minute: bool,
+    source: bool,
+    level: bool,
+}
+
+impl Judge {
+    /// `all` are the columns that there can be, `output` those that the groups ask for.
+    pub(super) fn new(
+        filters: &[Expr],
+        steps: &Steps,
+        all: &Schema,
+        output: &Schema,
+        state: &dyn Session,
+    ) -> Result<Self> {
+        let filter = conjunction(filters.iter().cloned());
+        let filtered = |name: &str| {
+            filter
+                .as_ref()
+                .is_some_and(|filter| filter.column_refs().iter().any(|column| column.name == name))
+        };
+        let grouped = |name: &str| output.field_with_name(name).is_ok();
+        let (minute, source, level) = (
+            grouped(column::TIMESTAMP),
+            grouped(column::SOURCE) || filtered(column::SOURCE),
+            grouped(column::LEVEL) || filtered(column::LEVEL),
+        );
+        let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL];
+        let places = names.iter().map(|name| all.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let columns = Arc::new(all.project(&places)?);
+        let names = DFSchema::try_from(columns.as_ref().clone())?;
+        let predicate = filter.map(|filter| state.create_physical_expr(filter, &names)).transpose()?;
+        Ok(Self { predicate, steps: steps.clone(), columns, minute, source, level })
+    }
+
+    /// By the counts of the manifest, which know nothing of time within the segment.
+    pub(super) fn by_manifest<'a>(&self, meta: &'a SegmentMeta) -> Answer<'a> {
+        if self.minute && Minute::of(meta.time.min) != Minute::of(meta.time.max) {
+            return Answer::Unknown;
+        }
+        let cell = |source, level, rows| Cell { time: meta.time, source, level, rows };
+        match &meta.counts {
+            Some(counts) => {
+                let cells = counts
+                    .iter()
+                    .map(|count| cell(count.source.as_deref(), count.level.as_deref(), count.rows));
+                self.judge(cells.collect())
+            }
+            None if self.source || self.level => Answer::Unknown,
+            None => self.judge(vec![cell(None, None, meta.rows)]),
+        }
+    }
+
+    /// Whether counts by minute and level can answer at all: they know nothing of sources.
+    pub(super) fn minutes_may_answer(&self) -> bool {
+        !self.source
+    }
+
+    /// By the counts of the segment's tail.
+    pub(super) fn by_minutes<'a>(&self, meta: &SegmentMeta, counts: &'a MinuteLevelCounts) -> Answer<'a> {
+        if !self.minutes_may_answer() {
+            return Answer::Unknown;
+        }
+        let cells = counts.iter().map(|count| {
+            let minute = count.minute.range();
+            let time = TimeRange::new(minute.min.max(meta.time.min), minute.max.min(meta.time.max));
+            Cell { time, source: None, level: count.level, rows: count.rows }
+        });
+        self.judge(cells.collect())
+    }
+
+    fn judge<'a>(&self, cells: Vec<Cell<'a>>) -> Answer<'a> {
+        let verdicts = match &self.predicate {
+            None => vec![Verdict::All; cells.len()],
+            Some(predicate) => self.verdicts(predicate, &cells),
+        };
+        let whole = !verdicts.contains(&Verdict::Undecided);
+        let cells = Cells(cells.into_iter().zip(verdicts).collect());
+        if whole { Answer::Whole(cells) } else { Answer::Cut(cells) }
+    }
+
+    fn verdicts(&self, predicate: &Arc<dyn PhysicalExpr>, cells: &[Cell<'_>]) -> Vec<Verdict> {
+        let mut looks = Looks::default();
+        for (place, cell) in cells.iter().enumerate() {
+            self.look(place, cell, &mut looks);
+        }
+        // A filter that fails on a value fails in the scan as well, where it is told.
+        let Ok(holds) = looks.evaluate(predicate, cells, &self.columns) else {
+            return vec![Verdict::Undecided; cells.len()];
+        };
+        let mut verdicts: Vec<Option<Verdict>> = vec![None; cells.len()];
+        for (place, holds) in looks.places.iter().zip(&holds) {
+            let new = if holds == Some(true) { Verdict::All } else { Verdict::Nothing };
+            if let Some(verdict) = verdicts.get_mut(*place) {
+                *verdict = Some(if verdict.is_none_or(|old| old == new) { new } else { Verdict::Undecided });
+            }
+        }
+        let steps_inside =
+            |cell: &Cell<'_>| self.steps.minutes && Minute::of(cell.time.min) != Minute::of(cell.time.max);
+        let verdict = |(cell, verdict): (&Cell<'_>, Option<Verdict>)| match verdict {
+            Some(verdict) if !steps_inside(cell) => verdict,
+            _ => Verdict::Undecided,
+        };
+        cells.iter().zip(verdicts).map(verdict).collect()
+    }
+
+    /// The times at which a cell is looked at.
+    fn look(&self, place: usize, cell: &Cell<'_>, looks: &mut Looks) {
+        let (min, max) = (cell.time.min.ns(), cell.time.max.ns());
+        looks.push(place, min);
+        let first = self.steps.times.partition_point(|step| *step < min);
+        let inside = self.steps.times.iter().skip(first).take_while(|step| **step <= max);
+        for step in inside {
+            let around = [step.saturating_sub(1), *step, step.saturating_add(1)];
+            around.into_iter().filter(|at| (min..=max).contains(at)).for_each(|at| looks.push(place, at));
+        }
+    }
+}
+
+/// Times at which cells are looked at.
+#[derive(Default)]
+struct Looks {
+    places: Vec<usize>,
+    times: Vec<i64>,
+}
+
+impl Looks {
+    fn push(&mut self, place: usize, at: i64) {
+        self.places.push(place);
+        self.times.push(at);
+    }
+
+    fn evaluate(
+        &self,
+        predicate: &Arc<dyn PhysicalExpr>,
+        cells: &[Cell<'_>],
+        columns: &SchemaRef,
+    ) -> Result<BooleanArray> {
+        let times = TimestampNanosecondArray::from(self.times.clone()).with_timezone("UTC");
+        let text = |pick: fn(&Cell<'_>) -> Option<String>| -> ArrayRef {
+            let texts = self.places.iter().map(|place| cells.get(*place).and_then(pick));
+            Arc::new(texts.collect::<StringArray>())
+        };
+        let source = text(|cell| cell.source.map(str::to_owned));
+        let level = text(|cell| cell.level.map(str::to_owned));
+        let batch = RecordBatch::try_new(Arc::clone(columns), vec![Arc::new(times), source, level])?;
+        let holds = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
+        let holds = holds.as_boolean_opt().cloned();
+        holds.filter(|holds| holds.len() == self.places.len()).ok_or_else(|| {
+            datafusion::common::internal_datafusion_err!("a filter that is neither true nor false")
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! Counts from statistics: segments whose statistics decide a query's filter and groups are counted without a row.
+//!
+//! ```text
+//!   Aggregate: groups, count(*)           Aggregate: groups, tally(_weight)
+//!     Filter: …                    ─►       TableScan: TallyTable, which applies the filter itself
+//!       TableScan: LogTable                   │
+//!                                             ▼ for each segment
+//!    manifest: rows by source, level ──┐
+//!    tail: rows by minute, level ──────┤ cells ─► the filter holds for ┬ all of its rows: one row, weight = its rows
+//!    (token index: its place)          ┘                               ├ none of them:    nothing
+//!                                                                      └ some of them:    these rows, weight 1
+//!    segments without such statistics, buffers ───────────────────────────────────────► their rows, weight 1
+//! ```
+//!
+//! In a cell source and level are constants and time is a span. So every row counts exactly once, and an answer from
+//! statistics equals the scan's. Statistics speak of segments as they were written: a segment with rows that are
+//! deleted but still in it, or expired, must be read.
+
+mod cells;
+mod exec;
+mod function;
+mod rule;
+mod shape;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::datasource::TableType;
+use datafusion::error::Result;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, ident, lit};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::union::UnionExec;
+use ironbark_storage::{BufferView, LogSchema, Minute, SegmentMeta, Timestamp, column};
+
+pub(crate) use self::rule::CountFromStatistics;
+
+use self::cells::{Answer, Judge};
+use self::exec::{Read, StatisticsExec, Weighted};
+use self::shape::Steps;
+use super::prune::{self, Kept};
+use super::{LogTable, Rows};
+
+/// How many rows a row stands for. No column of logs has this name.
+const WEIGHT: &str = "_weight";
+/// A filter that cuts through more minutes than this has the cut segments read whole.
+const CUT_MINUTES_MAX: usize = 16;
+
+/// A table of logs as counts see it: rows of `timestamp`, `source`, `level` that stand for one row or for many.
+///
+/// The timestamp of a row that stands for many is one of its minute, or, where no timestamp is asked for, any.
+#[derive(Debug)]
+struct TallyTable {
+    logs: LogTable,
+    /// What rows are counted, in bare column names. This scan alone applies it.
+    filters: Vec<Expr>,
+    /// Where in time the filters change.
+    steps: Steps,
+    schema: SchemaRef,
+}
+
+impl TallyTable {
+    fn new(logs: LogTable, filters: Vec<Expr>, steps: Steps) -> Self {
+        Self { logs, filters, steps, schema: schema() }
+    }
+
+    /// Rows of segments and buffers that the filters let through, each with weight 1. With `minutes` only those of
+    /// these minutes.
+    fn rows(
+        &self,
+        kept: Kept,
+        minutes: Option<&BTreeSet<Minute>>,
+        schema: &SchemaRef,
+        state: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let filter = conjunction(self.filters.iter().cloned().chain(minutes.map(within)));
+        let used = |name: &str| {
+            schema.field_with_name(name).is_ok()
+                || filter.as_ref().is_some_and(|f| f.column_refs().iter().any(|c| c.name == name))
+        };
+        let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL].into_iter().filter(|name| used(name));
+        let columns = names.map(|name| LogSchema::stored().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut plan = self.logs.read(kept, &Rows { columns: &columns, limit: None, state })?;
+        let scanned = plan.schema();
+        if let Some(filter) = filter {
+            let names = DFSchema::try_from(scanned.as_ref().clone())?;
+            plan = Arc::new(FilterExec::try_new(state.create_physical_expr(filter, &names)?, plan)?);
+        }
+        let output = schema.fields().iter().map(|field| {
+            let expr: Arc<dyn PhysicalExpr> = if field.name() == WEIGHT {
+                Arc::new(Literal::new(ScalarValue::Int64(Some(1))))
+            } else {
+                Arc::new(Column::new(field.name(), scanned.index_of(field.name())?))
+            };
+            Ok((expr, field.name().clone()))
+        });
+        Ok(Arc::new(ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, plan)?))
+    }
+
+    /// Asks the statistics of all segments.
+    async fn ask(&self, judge: &Judge, segments: Vec<Arc<SegmentMeta>>) -> Asked {
+        let mut asked = Asked::default();
+        let mut without = Vec::new();
+        for meta in segments {
+            if let Answer::Whole(cells) = judge.by_manifest(&meta) {
+                asked.weighted.count(&cells);
+            } else {
+                without.push(meta);
+            }
+        }
+        if !judge.minutes_may_answer() {
+            asked.read = without;
+            return asked;
+        }
+        let without = self.logs.minutes(without).await;
+        let mut cut = Vec::new();
+        for (meta, minutes) in &without {
+            match minutes.as_ref().map(|minutes| judge.by_minutes(meta, minutes)) {
+                Some(Answer::Whole(cells)) => asked.weighted.count(&cells),
+                Some(Answer::Cut(cells)) => cut.push((meta, cells)),
+                Some(Answer::Unknown) | None => asked.read.push(Arc::clone(meta)),
+            }
+        }
+        let minutes: BTreeSet<Minute> = cut.iter().flat_map(|(_, cells)| cells.undecided_minutes()).collect();
+        if minutes.len() > CUT_MINUTES_MAX {
+            asked.read.extend(cut.into_iter().map(|(meta, _)| Arc::clone(meta)));
+            return asked;
+        }
+        for (meta, cells) in cut {
+            asked.cut_rows += asked.weighted.count_outside(&cells, &minutes);
+            asked.cut.push(Arc::clone(meta));
+        }
+        asked.minutes = minutes;
+        asked
+    }
+}
+
+/// What the statistics said.
+#[derive(Default)]
+struct Asked {
+    weighted: Weighted,
+    /// Segments of which rows in `minutes` are read, and only those.
+    cut: Vec<Arc<SegmentMeta>>,
+    minutes: BTreeSet<Minute>,
+    cut_rows: u64,
+    /// Segments that are read whole.
+    read: Vec<Arc<SegmentMeta>>,
+}
+
+#[async_trait]
+impl TableProvider for TallyTable {
+    fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Only the filters that it was made with: others would have to be asked of the rows that a weight stands for.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let of = |filter: &&Expr| {
+            let bare = datafusion::logical_expr::expr_rewriter::unnormalize_col((*filter).clone());
+            if self.filters.contains(&bare) {
+                TableProviderFilterPushDown::Exact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
+        };
+        Ok(filters.iter().map(of).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(columns) => Arc::new(self.schema.project(columns)?),
+            None => SchemaRef::clone(&self.schema),
+        };
+        let snapshot = self.logs.snapshot(state).await?;
+        let Kept { segments, buffers } = prune::prune(&snapshot, &self.filters, state)?;
+        let judge = Judge::new(&self.filters, &self.steps, &self.schema, &schema, state)?;
+        let asked = self.ask(&judge, segments).await;
+        let read = Read::new(&asked.read, &buffers, asked.cut.len(), asked.cut_rows);
+        let counted: Arc<dyn ExecutionPlan> =
+            Arc::new(StatisticsExec::new(asked.weighted.finish(&schema)?, read));
+        let mut inputs = vec![counted];
+        if !asked.cut.is_empty() {
+            let kept = Kept { segments: asked.cut, buffers: Vec::new() };
+            inputs.push(self.rows(kept, Some(&asked.minutes), &schema, state)?);
+        }
+        if !asked.read.is_empty() || !buffers.is_empty() {
+            inputs.push(self.rows(Kept { segments: asked.read, buffers }, None, &schema, state)?);
+        }
+        if inputs.len() == 1 { Ok(inputs.swap_remove(0)) } else { UnionExec::try_new(inputs) }
+    }
+}
+
+fn schema() -> SchemaRef {
+    let stored = LogSchema::stored();
+    let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL];
+    let mut fields: Vec<Arc<Field>> = Vec::with_capacity(names.len() + 1);
+    fields.extend(
+        names.iter().filter_map(|name| stored.fields().find(name).map(|(_, field)| Arc::clone(field))),
+    );
+    fields.push(Arc::new(Field::new(WEIGHT, DataType::Int64, false)));
+    Arc::new(Schema::new(fields))
+}
+
+/// The rows of these minutes.
+fn within(minutes: &BTreeSet<Minute>) -> Expr {
+    let at = |at: Timestamp| lit(ScalarValue::TimestampNanosecond(Some(at.ns()), Some(Arc::from("UTC"))));
+    let time = || ident(column::TIMESTAMP);
+    let minute = |minute: &Minute| {
+        let range = minute.range();
+        time().gt_eq(at(range.min)).and(time().lt_eq(at(range.max)))
+    };
+    minutes.iter().map(minute).reduce(Expr::or).unwrap_or_else(|| lit(false))
+}
+
+/// Rows of buffers.
+fn buffered(buffers: &[BufferView]) -> u64 {
+    let rows = buffers.iter().flat_map(|buffer| &buffer.batches).map(arrow::array::RecordBatch::num_rows);
+    rows.map(|rows| u64::try_from(rows).unwrap_or(u64::MAX)).sum()
+}
