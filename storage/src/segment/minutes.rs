@@ -184,7 +184,9 @@ fn encode(levels: &[Level]) -> Vec<u8> {
             }
             put_len(&mut bytes, std::mem::take(&mut skipped));
             put_len(&mut bytes, run.len());
-            run.iter().for_each(|rows| put(&mut bytes, *rows));
+            for rows in run {
+                put(&mut bytes, *rows);
+            }
         }
     }
     let crc = crc32c::crc32c(&bytes);
