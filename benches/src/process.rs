@@ -52,6 +52,31 @@ pub(crate) fn memory_peak_bytes(pid: u32) -> u64 {
     kibibytes * 1024
 }
 
+/// The process of this machine that listens on a TCP port.
+pub(crate) fn listener_on(port: u16) -> Option<u32> {
+    let mut sockets = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = fs::read_to_string(table).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // Local address, state (0A is listening) and inode are the 2nd, 4th and 10th fields.
+            if let (Some(local), Some(&"0A"), Some(inode)) = (fields.get(1), fields.get(3), fields.get(9))
+                && local.ends_with(&format!(":{port:04X}"))
+            {
+                sockets.push(format!("socket:[{inode}]"));
+            }
+        }
+    }
+    let is_socket = |file: fs::DirEntry| {
+        let target = fs::read_link(file.path()).unwrap_or_default();
+        sockets.iter().any(|socket| target.as_os_str() == socket.as_str())
+    };
+    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        fs::read_dir(entry.path().join("fd")).ok()?.flatten().any(is_socket).then_some(pid)
+    })
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CpuOf {
     ItselfAndChildren,
@@ -94,7 +119,7 @@ fn tree(root: u32) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ended_children_cpu, fields, threads_cpu, usage};
+    use super::{ended_children_cpu, fields, listener_on, threads_cpu, usage};
 
     #[test]
     fn this_process_uses_something() {
@@ -105,6 +130,13 @@ mod tests {
         assert!(used.memory_peak_bytes > 1 << 20, "{used:?}");
         assert!(threads_cpu(std::process::id()).as_millis() > 0);
         assert!(used.cpu >= ended_children_cpu());
+    }
+
+    #[test]
+    fn a_listener_is_found_by_its_port() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(listener_on(port), Some(std::process::id()));
     }
 
     #[test]

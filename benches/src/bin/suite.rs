@@ -31,6 +31,9 @@ struct Arguments {
     /// Peers, with commas: duckdb,chdb,datafusion,tantivy, or none; by default all that install
     #[arg(long, value_delimiter = ',')]
     peers: Option<Vec<String>>,
+    /// A VictoriaLogs that runs already, empty and with a -retentionPeriod that reaches back to March 2026
+    #[arg(long, value_name = "URL")]
+    peer: Option<String>,
     /// Only these questions, with commas: Q1,Q4,Q11
     #[arg(long, value_delimiter = ',')]
     questions: Option<Vec<String>>,
@@ -59,7 +62,12 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    // Ended by a signal, the run still ends what it started and removes its databases.
+    let outcome = tokio::select! {
+        outcome = run(Arguments::parse()) => outcome,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             tell(&format!("error: {error}"));
@@ -91,6 +99,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
         },
         is_quick: arguments.quick,
         peers: arguments.peers.map(|peers| peers.into_iter().filter(|peer| peer != "none").collect()),
+        victoria: arguments.peer,
         questions: arguments.questions,
         is_flight: arguments.load == "flight",
         connections: arguments.connections,

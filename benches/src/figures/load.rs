@@ -195,7 +195,7 @@ async fn send_bodies(bodies: &Mutex<BufReader<File>>, url: &str, path: &Path) ->
 }
 
 /// Reads whole lines up to a body's size. Returns how many.
-fn next_body(file: &mut BufReader<File>, body: &mut Vec<u8>) -> std::io::Result<u64> {
+pub(crate) fn next_body(file: &mut BufReader<File>, body: &mut Vec<u8>) -> std::io::Result<u64> {
     let mut lines = 0;
     while body.len() < BODY_BYTES_MAX && file.read_until(b'\n', body)? > 0 {
         lines += 1;

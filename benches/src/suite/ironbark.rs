@@ -116,7 +116,7 @@ pub(super) fn moment(us: u64) -> String {
 }
 
 /// Microseconds since 1970 of a timestamp of the corpus's day, whatever number of digits and zone it is written with.
-fn micros(row: &Value, name: &str) -> Result<u64> {
+pub(super) fn micros(row: &Value, name: &str) -> Result<u64> {
     let text = row.get(name).and_then(Value::as_str).unwrap_or_default();
     let wrong = || Error::unreadable("a timestamp of an answer", &row);
     let time = text.strip_prefix(crate::corpus::DAY).and_then(|rest| rest.get(1..)).ok_or_else(wrong)?;

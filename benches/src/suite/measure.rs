@@ -14,6 +14,7 @@ use super::questions::{Case, RUNS, WARM_UPS};
 use super::report::{Cold, Engine, Figures, Hot, Loaded};
 use super::s3::{Requests, Traffic};
 use super::target::{Ours, Target, Theirs, drop_page_cache};
+use super::victoria::Victoria;
 use crate::figures::load::{Bench, Route, folder_bytes, sql};
 use crate::figures::report::{milliseconds, per, quantile, seconds};
 use crate::http::Connection;
@@ -109,6 +110,13 @@ pub(super) async fn load_peer(
     Ok((target, loaded))
 }
 
+/// Loads the corpus into a VictoriaLogs that runs already.
+pub(super) async fn load_victoria(url: &str, file: &Path, rows: u64) -> Result<(Target, Loaded)> {
+    let mut victoria = Victoria::open(url).await?;
+    let loaded = victoria.load(file, rows).await?;
+    Ok((Target::Remote(Box::new(victoria)), loaded))
+}
+
 /// Asks an engine everything, and ends it.
 pub(super) async fn ask_all(name: &str, mut target: Target, loaded: Loaded, plan: &Plan) -> Result<Engine> {
     let mut questions = Vec::new();
@@ -128,7 +136,10 @@ pub(super) async fn ask_all(name: &str, mut target: Target, loaded: Loaded, plan
     let memory_peak_bytes = target.usage().memory_peak_bytes;
     let mut is_cache_dropped = true;
     for ((case, right), figures) in plan.cases.iter().zip(&plan.answers).zip(&mut questions) {
-        if figures.hot.is_none() || !plan.cold.iter().any(|cold| cold == case.name) {
+        if !target.is_ours_to_restart()
+            || figures.hot.is_none()
+            || !plan.cold.iter().any(|cold| cold == case.name)
+        {
             continue;
         }
         let (mut runs, mut requests) = (Vec::new(), Vec::new());

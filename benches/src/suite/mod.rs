@@ -19,8 +19,9 @@ mod questions;
 mod report;
 mod s3;
 mod target;
+mod victoria;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::corpus::Spec;
@@ -49,6 +50,8 @@ pub struct Options {
     pub is_quick: bool,
     /// Names of peers; None: all that install, or none in the quick mode.
     pub peers: Option<Vec<String>>,
+    /// URL of a VictoriaLogs that runs already and is empty.
+    pub victoria: Option<String>,
     /// Names of questions; None: all.
     pub questions: Option<Vec<String>>,
     /// By `ironbark ingest` in place of HTTP.
@@ -59,7 +62,7 @@ pub struct Options {
     pub s3_delay: Option<Duration>,
     /// The `ironbark` binary.
     pub binary: PathBuf,
-    /// Where corpus, reference and databases go. The databases are removed at the end.
+    /// Where corpus, reference and databases go. All but the reference is removed at the end.
     pub work_dir: PathBuf,
     /// The day of the run, `YYYY-MM-DD`.
     pub date: Option<String>,
@@ -74,32 +77,12 @@ pub async fn measure(options: &Options, tell: Tell<'_>) -> Result<Report> {
     std::fs::create_dir_all(work_dir).map_err(Error::file(work_dir))?;
     let python = Python::install()?;
     let peers = peers(options, &python)?;
+    let folder = run_folder(work_dir)?;
     tell("corpus");
-    let file = work_dir.join("corpus.ndjson");
+    let file = folder.path().join("corpus.ndjson");
     let corpus = Outline::write(&options.spec, &file)?;
-    let mut cases = questions::cases(&corpus).ok_or_else(|| {
-        Error::unreadable("the corpus", &"it is too small for the questions: take --rows 450000")
-    })?;
     tell("reference");
-    // Of all questions, so that a run with fewer finds the same in the cache.
-    let mut right = answers::right(&corpus, &file, work_dir, &cases, &python)?;
-    if let Some(wanted) = &options.questions {
-        let keep: Vec<bool> = cases.iter().map(|case| wanted.iter().any(|name| name == case.name)).collect();
-        let mut kept = keep.iter();
-        cases.retain(|_| kept.next().is_some_and(|keep| *keep));
-        let mut kept = keep.iter();
-        right.retain(|_| kept.next().is_some_and(|keep| *keep));
-    }
-    let names = || cases.iter().map(|case| case.name.to_owned());
-    let cold = if options.is_quick { COLD_QUICK.map(str::to_owned).to_vec() } else { names().collect() };
-    let plan = Plan {
-        cold,
-        cases,
-        answers: right,
-        cold_runs: if options.is_quick { 1 } else { COLD_RUNS },
-        rows: corpus.rows,
-    };
-    let folder = tempfile::tempdir_in(work_dir).map_err(Error::file(work_dir))?;
+    let plan = plan(options, &corpus, &file, &python)?;
     let s3 = match options.s3_delay {
         Some(delay) => Some(DelayedS3::start(folder.path(), delay).await?),
         None => None,
@@ -118,15 +101,15 @@ pub async fn measure(options: &Options, tell: Tell<'_>) -> Result<Report> {
         measure::load_ironbark(&bench, route, &python, s3.as_ref().map(DelayedS3::traffic)).await?;
     tell("ironbark: questions");
     let mut engines = vec![measure::ask_all("ironbark", target, loaded, &plan).await?];
-    for peer in peers {
-        tell(&format!("{peer}: load"));
-        let peer_folder = folder.path().join(&peer);
-        let (target, loaded) =
-            measure::load_peer(&peer, &python, &file, plan.rows, peer_folder.clone()).await?;
-        tell(&format!("{peer}: questions"));
-        engines.push(measure::ask_all(&peer, target, loaded, &plan).await?);
-        // Room for the next one.
-        std::fs::remove_dir_all(&peer_folder).map_err(Error::file(&peer_folder))?;
+    let mut absent = Vec::new();
+    let victoria = options.victoria.iter().map(|url| Peer::Victoria(url.clone()));
+    for peer in peers.into_iter().map(Peer::Worker).chain(victoria) {
+        tell(&format!("{}: load, questions", peer.name()));
+        match peer.measure(&python, &bench, &plan).await {
+            Ok(engine) => engines.push(engine),
+            // A peer that cannot take the corpus costs the others nothing.
+            Err(error) => absent.push(format!("{}: {error}", peer.name())),
+        }
     }
     Ok(Report {
         date: options.date.clone().map_or_else(machine::today, Ok)?,
@@ -136,7 +119,83 @@ pub async fn measure(options: &Options, tell: Tell<'_>) -> Result<Report> {
         load: if options.is_flight { "flight" } else { "http" }.to_owned(),
         s3_delay_ms: options.s3_delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
         engines,
+        absent,
     })
+}
+
+/// Who else is measured.
+#[derive(Debug)]
+enum Peer {
+    Worker(String),
+    Victoria(String),
+}
+
+impl Peer {
+    fn name(&self) -> &str {
+        match self {
+            Self::Worker(name) => name,
+            Self::Victoria(_) => "victorialogs",
+        }
+    }
+
+    async fn measure(&self, python: &Python, bench: &Bench, plan: &Plan) -> Result<Engine> {
+        match self {
+            Self::Victoria(url) => {
+                let (target, loaded) = measure::load_victoria(url, &bench.file, plan.rows).await?;
+                measure::ask_all(self.name(), target, loaded, plan).await
+            }
+            Self::Worker(name) => {
+                let folder = bench.folder.join(name);
+                let (target, loaded) =
+                    measure::load_peer(name, python, &bench.file, plan.rows, folder.clone()).await?;
+                let engine = measure::ask_all(name, target, loaded, plan).await?;
+                // Room for the next one.
+                std::fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
+                Ok(engine)
+            }
+        }
+    }
+}
+
+/// What is asked, with the right answers.
+fn plan(options: &Options, corpus: &Outline, file: &Path, python: &Python) -> Result<Plan> {
+    let mut cases = questions::cases(corpus).ok_or_else(|| {
+        Error::unreadable("the corpus", &"it is too small for the questions: take --rows 450000")
+    })?;
+    // Of all questions, so that a run with fewer finds the same in the cache.
+    let mut right = answers::right(corpus, file, &options.work_dir, &cases, python)?;
+    if let Some(wanted) = &options.questions {
+        let keep: Vec<bool> = cases.iter().map(|case| wanted.iter().any(|name| name == case.name)).collect();
+        let mut kept = keep.iter();
+        cases.retain(|_| kept.next().is_some_and(|keep| *keep));
+        let mut kept = keep.iter();
+        right.retain(|_| kept.next().is_some_and(|keep| *keep));
+    }
+    let names = || cases.iter().map(|case| case.name.to_owned());
+    let cold = if options.is_quick { COLD_QUICK.map(str::to_owned).to_vec() } else { names().collect() };
+    Ok(Plan {
+        cold,
+        cases,
+        answers: right,
+        cold_runs: if options.is_quick { 1 } else { COLD_RUNS },
+        rows: corpus.rows,
+    })
+}
+
+/// A directory for this run, removed at its end. Those of runs that were killed are removed first.
+fn run_folder(work_dir: &Path) -> Result<tempfile::TempDir> {
+    for entry in std::fs::read_dir(work_dir).map_err(Error::file(work_dir))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("run-").and_then(|rest| rest.split('-').next());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            std::fs::remove_dir_all(entry.path()).map_err(Error::file(&entry.path()))?;
+        }
+    }
+    let mut builder = tempfile::Builder::new();
+    builder
+        .prefix(&format!("run-{}-", std::process::id()))
+        .tempdir_in(work_dir)
+        .map_err(Error::file(work_dir))
 }
 
 /// The peers that take part. One that was asked for by name must have installed.

@@ -33,6 +33,8 @@ pub struct Report {
     pub s3_delay_ms: Option<u64>,
     /// Ours first.
     pub engines: Vec<Engine>,
+    /// Peers that did not get through, and why.
+    pub absent: Vec<String>,
 }
 
 /// What one engine took.
@@ -122,7 +124,7 @@ pub struct Cold {
 impl Report {
     /// Answers that were wrong or did not come, each with engine and question.
     pub fn failures(&self) -> Vec<String> {
-        let mut failures = Vec::new();
+        let mut failures = self.absent.clone();
         for engine in &self.engines {
             for figures in &engine.questions {
                 if let Some(failure) = &figures.failure {

@@ -12,6 +12,7 @@ use super::ironbark;
 use super::peers::{Python, Worker};
 use super::questions::Question;
 use super::s3::{Requests, Traffic};
+use super::victoria::{self, Victoria};
 use crate::http::Connection;
 use crate::process::Usage;
 use crate::server::{Server, Settings};
@@ -22,6 +23,7 @@ use crate::{Error, Result};
 pub(super) enum Target {
     Ironbark(Box<Ours>),
     Peer(Box<Theirs>),
+    Remote(Box<Victoria>),
 }
 
 /// A server on a data directory, and a connection to it.
@@ -56,7 +58,12 @@ pub(super) struct Asked {
 }
 
 impl Target {
-    /// Ends it and starts it again on the same data.
+    /// Whether it can be ended and started again from here.
+    pub(super) fn is_ours_to_restart(&self) -> bool {
+        !matches!(self, Self::Remote(_))
+    }
+
+    /// Ends it and starts it again on the same data, if that can be done from here.
     pub(super) async fn restart(&mut self, before_start: impl FnOnce()) -> Result<()> {
         match self {
             Self::Ironbark(ours) => {
@@ -75,6 +82,7 @@ impl Target {
                 worker.open(&theirs.folder)?;
                 theirs.running = Some(worker);
             }
+            Self::Remote(_) => {}
         }
         Ok(())
     }
@@ -102,6 +110,13 @@ impl Target {
                 let (wall, cpu) = (began.elapsed(), worker.cpu().saturating_sub(cpu_before));
                 Ok(Asked { wall, cpu, requests: None, rows: worker.rows(&answer)? })
             }
+            Self::Remote(victoria) => {
+                let cpu_before = victoria.cpu();
+                let began = Instant::now();
+                let body = victoria.ask(question).await?;
+                let (wall, cpu) = (began.elapsed(), victoria.cpu().saturating_sub(cpu_before));
+                Ok(Asked { wall, cpu, requests: None, rows: Some(victoria::rows(question, &body)?) })
+            }
         }
     }
 
@@ -112,7 +127,7 @@ impl Target {
                 Some((_, connection)) => ironbark::explain(connection, question).await.map(Some),
                 None => Ok(None),
             },
-            Self::Peer(_) => Ok(None),
+            Self::Peer(_) | Self::Remote(_) => Ok(None),
         }
     }
 
@@ -121,6 +136,7 @@ impl Target {
         match self {
             Self::Ironbark(ours) => ours.running.as_ref().map(|(server, _)| server.usage()),
             Self::Peer(theirs) => theirs.running.as_ref().map(Worker::usage),
+            Self::Remote(victoria) => Some(victoria.usage()),
         }
         .unwrap_or_default()
     }
@@ -129,7 +145,7 @@ impl Target {
     pub(super) fn stop(self) -> Result<()> {
         match self {
             Self::Ironbark(ours) => ours.running.map_or(Ok(()), |(server, _)| server.stop()),
-            Self::Peer(_) => Ok(()),
+            Self::Peer(_) | Self::Remote(_) => Ok(()),
         }
     }
 }
