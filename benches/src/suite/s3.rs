@@ -116,8 +116,9 @@ impl DelayedS3 {
 impl Drop for DelayedS3 {
     fn drop(&mut self) {
         if !self.pid.is_empty() {
-            // A process that has ended already is as dead as was asked for.
-            drop(Command::new("kill").arg(&self.pid).status());
+            // Not asked to end: it would wait for its connections, and what it stores goes with the run. A process that
+            // has ended already is as dead as was asked for.
+            drop(Command::new("kill").args(["-KILL", &self.pid]).status());
         }
     }
 }
