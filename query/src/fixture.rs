@@ -32,6 +32,7 @@ pub(crate) struct Row {
     pub(crate) source: Option<String>,
     pub(crate) level: Option<String>,
     pub(crate) message: String,
+    pub(crate) trace_id: Option<String>,
     pub(crate) tags: Vec<(String, String, TagKind)>,
 }
 
@@ -43,8 +44,14 @@ impl Row {
             source: (!source.is_empty()).then(|| source.to_owned()),
             level: (!level.is_empty()).then(|| level.to_owned()),
             message: message.to_owned(),
+            trace_id: None,
             tags: Vec::new(),
         }
+    }
+
+    pub(crate) fn trace(mut self, id: &str) -> Self {
+        self.trace_id = (!id.is_empty()).then(|| id.to_owned());
+        self
     }
 
     pub(crate) fn tag(mut self, key: &str, value: &str) -> Self {
@@ -168,6 +175,7 @@ impl Fixture {
                 source: row.source.as_deref(),
                 level: row.level.as_deref(),
                 message: &row.message,
+                trace_id: row.trace_id.as_deref(),
                 ..RowRef::default()
             };
             builder.push(row, &mut tags).unwrap();

@@ -12,10 +12,12 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::ast::TextQuery;
 use super::error::SearchError;
 use super::matcher::{Matcher, RegexBudget};
 use super::parser::parse_within;
@@ -46,8 +48,15 @@ pub(super) fn search_udf() -> Arc<ScalarUDF> {
     Arc::new(SearchFunction { signature: text_signature() }.into())
 }
 
-fn compile(query: &str, regexes: &mut RegexBudget) -> Result<Matcher, SearchError> {
-    Matcher::compile(&parse_within(query, regexes)?, query)
+fn compile(text: &str, regexes: &mut RegexBudget) -> Result<Compiled, SearchError> {
+    let query = parse_within(text, regexes)?;
+    Ok(Compiled { matcher: Matcher::compile(&query, text)?, query })
+}
+
+/// What a call of `matches(text, 'query')` looks for; `None` for other functions, and for one that was not compiled.
+pub(crate) fn query_of(call: &ScalarFunction) -> Option<TextQuery> {
+    let function = call.func.inner().downcast_ref::<MatchesFunction>()?;
+    function.compiled.as_ref().map(|compiled| compiled.query.clone())
 }
 
 fn text_signature() -> Signature {
@@ -74,7 +83,14 @@ fn query_type(function: &str, given: &DataType) -> Result<DataType> {
 #[derive(Debug)]
 struct MatchesFunction {
     /// The query of the call, which is then a literal.
-    compiled: Option<Arc<Matcher>>,
+    compiled: Option<Arc<Compiled>>,
+}
+
+/// A query, parsed and ready to run.
+#[derive(Debug)]
+struct Compiled {
+    query: TextQuery,
+    matcher: Matcher,
 }
 
 /// What it answers depends on its arguments alone; compiled or not, it is the same function.
@@ -133,10 +149,10 @@ impl ScalarUDFImpl for MatchesFunction {
         };
         let fresh;
         let matcher = match (&self.compiled, query) {
-            (Some(compiled), _) => compiled.as_ref(),
+            (Some(compiled), _) => &compiled.matcher,
             (None, ColumnarValue::Scalar(ScalarValue::Utf8(Some(query)))) => {
                 fresh = compile(query, &mut RegexBudget::default())?;
-                &fresh
+                &fresh.matcher
             }
             _ => {
                 return plan_err!(

@@ -38,6 +38,7 @@ pub use ast::{
 };
 pub use compile::compile;
 pub use error::{Problem, SearchError};
+pub(crate) use functions::query_of;
 pub use functions::{MATCHES, SEARCH};
 pub use parser::parse;
 pub(crate) use rule::install;

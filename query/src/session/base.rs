@@ -20,7 +20,7 @@ use super::amplify;
 use crate::config::QueryConfig;
 use crate::error::{Error, Result};
 use crate::search;
-use crate::table::{CountFromStatistics, OrderSegments, SEGMENTS_URL};
+use crate::table::{CountFromStatistics, OrderSegments, SEGMENTS_URL, ShowIndexes};
 use crate::tags::{self, TagPlanner};
 
 /// How many of the hungriest operators an out-of-memory error names.
@@ -70,7 +70,8 @@ pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>, ambient: &A
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(tables.collect::<Vec<_>>())
         .with_optimizer_rule(Arc::new(CountFromStatistics))
-        .with_physical_optimizer_rule(Arc::new(OrderSegments));
+        .with_physical_optimizer_rule(Arc::new(OrderSegments))
+        .with_physical_optimizer_rule(Arc::new(ShowIndexes));
     search::install(builder, Arc::clone(&ambient.clock)).build()
 }
 

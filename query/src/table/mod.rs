@@ -2,14 +2,15 @@
 //!
 //! ```text
 //!   scan ─► snapshot (one for a query and table)
-//!             ├─ segments ─► prune (manifest) ─► Parquet scan, newest first ─┐
-//!             └─ buffers  ─► prune (time)     ─► batches in memory ──────────┴─► union
+//!             ├─ segments ─► prune (manifest) ─► index (tokens) ─► Parquet scan, newest first ─┐
+//!             └─ buffers  ─► prune (time)     ─► batches in memory ────────────────────────────┴─► union
 //! ```
 //!
 //! Pruning only narrows: filters are declared inexact, so that DataFusion checks every row again, inside of the
 //! Parquet scan where it can and above it where not.
 
 mod buffers;
+mod index;
 mod order;
 mod prune;
 mod reader;
@@ -39,8 +40,11 @@ use ironbark_storage::{
 };
 use object_store::ObjectStore;
 
+use self::index::{Indexes, Narrowed, Report, TokenIndexExec};
 use self::prune::Kept;
+use crate::clause;
 
+pub(crate) use index::ShowIndexes;
 pub(crate) use order::OrderSegments;
 pub(crate) use reader::Reading;
 pub(crate) use segments::SEGMENTS_URL;
@@ -109,6 +113,8 @@ pub(crate) struct LogTable {
 
 /// What a scan asks for beside the rows that are kept.
 struct Rows<'a> {
+    /// What they have to pass; it is not checked here.
+    filters: &'a [Expr],
     /// Places in [`LogSchema::stored`].
     columns: &'a [usize],
     limit: Option<usize>,
@@ -148,17 +154,22 @@ impl LogTable {
     }
 
     /// Reads what pruning left.
-    fn read(&self, kept: Kept, rows: &Rows<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let Rows { columns, limit, state } = *rows;
+    async fn read(&self, kept: Kept, rows: &Rows<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        let Rows { filters, columns, limit, state } = *rows;
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !kept.buffers.is_empty() {
             inputs.push(buffers::scan(kept.buffers, columns, limit, state)?);
         }
-        if !kept.segments.is_empty() {
+        let (segments, report) = self.narrow(kept.segments, filters).await;
+        if !segments.is_empty() {
             let (table, store, tails) = (&self.table, &self.store, &self.tails);
-            let reading = snapshots(state)?.reading();
-            let scan = segments::SegmentScan { table, store, tails, reading, state, columns, limit };
-            inputs.push(scan.plan(kept.segments)?);
+            let (reading, report) = (snapshots(state)?.reading(), report.as_ref());
+            let scan = segments::SegmentScan { table, store, tails, reading, state, columns, limit, report };
+            inputs.push(scan.plan(segments)?);
+        } else if let Some(report) = report {
+            // For EXPLAIN, which shows why there is nothing to read.
+            let nothing = EmptyExec::new(Arc::new(LogSchema::stored().project(columns)?));
+            inputs.push(Arc::new(TokenIndexExec::new(Arc::new(nothing), report)));
         }
         match inputs.len() {
             0 => Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(columns)?)))),
@@ -185,6 +196,21 @@ impl LogTable {
             (meta, counts)
         });
         stream::iter(asked).buffered(TAILS_AT_ONCE).collect().await
+    }
+
+    /// Asks the token indexes of these segments, if there is anything to ask for.
+    async fn narrow(
+        &self,
+        segments: Vec<Arc<SegmentMeta>>,
+        filters: &[Expr],
+    ) -> (Vec<Narrowed>, Option<Arc<Report>>) {
+        let clauses = clause::conjuncts(filters);
+        if clauses.is_empty() || segments.is_empty() {
+            return (segments.into_iter().map(Narrowed::from).collect(), None);
+        }
+        let indexes = Indexes { table: &self.table, store: &self.store, tails: &self.tails };
+        let (narrowed, report) = indexes.narrow(segments, &clauses).await;
+        (narrowed, Some(Arc::new(report)))
     }
 }
 
@@ -218,6 +244,6 @@ impl TableProvider for LogTable {
         let snapshot = self.snapshot(state).await?;
         let columns = self.stored_columns(projection)?;
         let kept = prune::prune(&snapshot, filters, state)?;
-        self.read(kept, &Rows { columns: &columns, limit, state })
+        self.read(kept, &Rows { filters, columns: &columns, limit, state }).await
     }
 }

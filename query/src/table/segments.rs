@@ -20,6 +20,7 @@ use ironbark_storage::{
 use object_store::ObjectStore;
 
 use super::TailCache;
+use super::index::{Narrowed, Report};
 use super::reader::{Reading, SegmentReaders};
 
 /// The name under which DataFusion looks for a store. Reads go through the tenant's own store instead.
@@ -34,13 +35,15 @@ pub(super) struct SegmentScan<'a> {
     /// Places in [`LogSchema::stored`].
     pub(super) columns: &'a [usize],
     pub(super) limit: Option<usize>,
+    /// What token indexes said of the segments.
+    pub(super) report: Option<&'a Arc<Report>>,
 }
 
 impl SegmentScan<'_> {
-    pub(super) fn plan(&self, mut segments: Vec<Arc<SegmentMeta>>) -> Result<Arc<dyn ExecutionPlan>> {
-        segments.sort_by_key(|meta| std::cmp::Reverse((meta.time.max, meta.row_id_max)));
+    pub(super) fn plan(&self, mut segments: Vec<Narrowed>) -> Result<Arc<dyn ExecutionPlan>> {
+        segments.sort_by_key(|segment| std::cmp::Reverse((segment.meta.time.max, segment.meta.row_id_max)));
         let schema = LogSchema::stored();
-        let files: Vec<PartitionedFile> = segments.iter().map(|meta| self.file(meta)).collect();
+        let files: Vec<PartitionedFile> = segments.into_iter().map(|segment| self.file(segment)).collect();
         let statistics = files.iter().filter_map(|file| file.statistics.as_deref());
         let statistics = Statistics::try_merge_iter(statistics, &schema)?;
         let mut options = self.state.table_options().parquet.clone();
@@ -72,15 +75,26 @@ impl SegmentScan<'_> {
         groups
     }
 
-    fn file(&self, meta: &Arc<SegmentMeta>) -> PartitionedFile {
+    fn file(&self, segment: Narrowed) -> PartitionedFile {
+        let Narrowed { meta, access } = segment;
         let partition = Partition { table: self.table.clone(), day: meta.day };
         let mut file = PartitionedFile::new(String::new(), meta.bytes);
         file.object_meta.location = key::segment(&partition, meta.id);
-        file.with_extension(Arc::clone(meta)).with_statistics(Arc::new(statistics(meta)))
+        let mut statistics = statistics(&meta);
+        let mut file = file.with_extension(meta);
+        if let Some(access) = access {
+            // The bounds of columns hold for fewer rows as well; their number does not.
+            statistics.num_rows = statistics.num_rows.to_inexact();
+            file = file.with_extension(access);
+        }
+        if let Some(report) = self.report {
+            file = file.with_extension(Arc::clone(report));
+        }
+        file.with_statistics(Arc::new(statistics))
     }
 }
 
-/// What the manifest says of a segment, in DataFusion's words; every number is exact.
+/// What the manifest says of a segment, in DataFusion's words; every number is exact for the whole of it.
 fn statistics(meta: &SegmentMeta) -> Statistics {
     let schema = LogSchema::stored();
     let time = |at: Timestamp| {

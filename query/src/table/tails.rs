@@ -11,6 +11,8 @@ use ironbark_storage::{SegmentId, SegmentTail};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use super::index::PieceCache;
+
 /// An end that is there or being read.
 type Slot = Arc<OnceCell<Arc<SegmentTail>>>;
 
@@ -18,6 +20,7 @@ type Slot = Arc<OnceCell<Arc<SegmentTail>>>;
 pub(crate) struct TailCache {
     bytes_max: usize,
     state: Mutex<State>,
+    pieces: PieceCache,
 }
 
 #[derive(Default)]
@@ -38,7 +41,7 @@ struct Entry {
 
 impl TailCache {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, state: Mutex::default() }
+        Self { bytes_max, state: Mutex::default(), pieces: PieceCache::default() }
     }
 
     /// The end of a segment, from memory or by `read`. Says also whether it had to be read.
@@ -59,6 +62,16 @@ impl TailCache {
             self.state.lock().weigh(id, tail.memory_bytes(), self.bytes_max);
         }
         Ok((Arc::clone(tail), origin))
+    }
+
+    /// Weighs an end again, whose index has got its frequent terms.
+    pub(super) fn weigh_again(&self, id: SegmentId, tail: &SegmentTail) {
+        self.state.lock().weigh(id, tail.memory_bytes(), self.bytes_max);
+    }
+
+    /// The pieces of the indexes of these segments; they have a bound of their own.
+    pub(super) fn pieces(&self) -> &PieceCache {
+        &self.pieces
     }
 
     /// Bytes held now.

@@ -77,7 +77,7 @@ impl TallyTable {
 
     /// Rows of segments and buffers that the filters let through, each with weight 1. With `minutes` only those of
     /// these minutes.
-    fn rows(
+    async fn rows(
         &self,
         kept: Kept,
         minutes: Option<&BTreeSet<Minute>>,
@@ -91,7 +91,8 @@ impl TallyTable {
         };
         let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL].into_iter().filter(|name| used(name));
         let columns = names.map(|name| LogSchema::stored().index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let mut plan = self.logs.read(kept, &Rows { columns: &columns, limit: None, state })?;
+        let rows = Rows { filters: &self.filters, columns: &columns, limit: None, state };
+        let mut plan = self.logs.read(kept, &rows).await?;
         let scanned = plan.schema();
         if let Some(filter) = filter {
             let names = DFSchema::try_from(scanned.as_ref().clone())?;
@@ -202,10 +203,10 @@ impl TableProvider for TallyTable {
         let mut inputs = vec![counted];
         if !asked.cut.is_empty() {
             let kept = Kept { segments: asked.cut, buffers: Vec::new() };
-            inputs.push(self.rows(kept, Some(&asked.minutes), &schema, state)?);
+            inputs.push(self.rows(kept, Some(&asked.minutes), &schema, state).await?);
         }
         if !asked.read.is_empty() || !buffers.is_empty() {
-            inputs.push(self.rows(Kept { segments: asked.read, buffers }, None, &schema, state)?);
+            inputs.push(self.rows(Kept { segments: asked.read, buffers }, None, &schema, state).await?);
         }
         if inputs.len() == 1 { Ok(inputs.swap_remove(0)) } else { UnionExec::try_new(inputs) }
     }

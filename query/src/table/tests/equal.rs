@@ -23,15 +23,26 @@ struct Piece {
 fn row() -> impl Strategy<Value = Row> {
     let source = prop::sample::select(vec!["", "web", "db", "a'b"]);
     let level = prop::sample::select(vec!["", "INFO", "WARN", "odd"]);
-    let message = prop::sample::select(vec!["", "started", "failed: timeout", "x%y_z", "ünï"]);
+    let message = prop::sample::select(vec![
+        "",
+        "started",
+        "Failed: timeout",
+        "x%y_z",
+        "ünï",
+        "x TIMEOUT y",
+        "ΟΔΟΣ Straße",
+    ]);
+    let trace = prop::sample::select(vec!["", "", "A1", "a1", "b2", "ΟΔΟΣ"]);
     let key = prop::sample::select(vec!["", "env", "a.b"]);
     let value = prop::sample::select(vec!["prod", "9", "10", ""]);
     // Three days in steps of six hours, with many equal times.
-    (0..12i64, source, level, message, key, value).prop_map(|(step, source, level, message, key, value)| {
-        let mut row = Row::new(0, source, level, message);
-        row.at = START + step * 6 * 3600 * SECOND;
-        if key.is_empty() { row } else { row.tag(key, value) }
-    })
+    (0..12i64, source, level, message, trace, key, value).prop_map(
+        |(step, source, level, message, trace, key, value)| {
+            let mut row = Row::new(0, source, level, message).trace(trace);
+            row.at = START + step * 6 * 3600 * SECOND;
+            if key.is_empty() { row } else { row.tag(key, value) }
+        },
+    )
 }
 
 fn piece() -> impl Strategy<Value = Piece> {
@@ -60,8 +71,30 @@ fn atom() -> impl Strategy<Value = String> {
         "source || level = 'webINFO'",
         "ingested_at >= '2026-11-23T00:00:00Z'",
     ]);
+    let searched = prop::sample::select(vec![
+        "matches(message, 'timeout')",
+        "matches(message, '-failed')",
+        "matches(message, 'failed timeout OR straße')",
+        "matches(message, '\"x timeout\"')",
+        "matches(message, 'nothing')",
+        "matches(message, 'οδο*')",
+        "matches(message, 'x-tim* OR *meou*')",
+        "search('timeout trace_id:a1')",
+        "search('trace_id:in(a1, οδος)')",
+        "search('started OR source:db')",
+        "search('y_z -level:info')",
+        "trace_id = 'A1'",
+        "lower(trace_id) = 'a1'",
+        "lower(trace_id) = 'οδος'",
+        "trace_id IN ('b2', 'none')",
+        "trace_id IS NULL",
+        "message LIKE '%: timeout'",
+        "message ILIKE '%X timeout Y%'",
+        "lower(message) = 'x timeout y'",
+    ]);
     prop_oneof![
         3 => time,
+        4 => searched.prop_map(str::to_owned),
         2 => text("source", vec!["web", "db", "a''b", "nobody"]),
         2 => text("level", vec!["INFO", "WARN", "x"]),
         1 => text("message", vec!["started", "x%y", "ü"]),

@@ -1,0 +1,129 @@
+//! The clause of an SQL condition.
+//!
+//! ```text
+//!   matches(message, '…')                    the tokens that the search needs
+//!   message = '…'  message LIKE '…'          the tokens that the literal has for sure
+//!   trace_id = '…'  lower(trace_id) = '…'    the whole value; so span_id, and IN lists
+//!   AND  OR  IS TRUE                         as they are
+//!   everything else, NOT first of all        unknown
+//! ```
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use ironbark_storage::{Term, TermKind};
+
+use super::text::{Beside, Case};
+use super::{Clause, kind_of, text};
+use crate::search;
+
+/// What all rows that pass the filters of a scan hold: clauses that are known and no conjunctions.
+pub(crate) fn conjuncts(filters: &[Expr]) -> Vec<Clause> {
+    match Clause::and(filters.iter().map(clause)) {
+        Clause::Unknown => Vec::new(),
+        Clause::And(operands) => operands,
+        other => vec![other],
+    }
+}
+
+fn clause(expr: &Expr) -> Clause {
+    match expr {
+        Expr::Alias(alias) => clause(&alias.expr),
+        Expr::IsTrue(inner) => clause(inner),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::And => Clause::and([clause(left), clause(right)]),
+            Operator::Or => Clause::or([clause(left), clause(right)]),
+            Operator::Eq => Clause::and([equal(left, right), equal(right, left)]),
+            _ => Clause::Unknown,
+        },
+        Expr::InList(InList { expr, list, negated: false }) => {
+            Clause::or(list.iter().map(|item| equal(expr, item)))
+        }
+        Expr::Like(like) if !like.negated => of_like(like),
+        Expr::ScalarFunction(call) => of_call(call),
+        _ => Clause::Unknown,
+    }
+}
+
+fn equal(left: &Expr, right: &Expr) -> Clause {
+    let (Some((kind, case)), Some(value)) = (subject(left), literal(right)) else { return Clause::Unknown };
+    match (kind, case) {
+        (TermKind::Message, case) => text::held(value, case, Beside::Nothing, Beside::Nothing),
+        (_, Case::Lowered) if !text::is_lower_everywhere(value) => Clause::Unknown,
+        (kind, _) => Clause::Term(Term::new(kind, value)),
+    }
+}
+
+fn of_call(call: &ScalarFunction) -> Clause {
+    let Some((TermKind::Message, case)) = call.args.first().and_then(subject) else { return Clause::Unknown };
+    if let Some(query) = search::query_of(call) {
+        return if case == Case::Exact { text::of_query(&query) } else { Clause::Unknown };
+    }
+    let before = match call.name() {
+        "contains" => Beside::Anything,
+        "starts_with" => Beside::Nothing,
+        _ => return Clause::Unknown,
+    };
+    match call.args.as_slice() {
+        [_, held] => {
+            literal(held).map_or(Clause::Unknown, |held| text::held(held, case, before, Beside::Anything))
+        }
+        _ => Clause::Unknown,
+    }
+}
+
+fn of_like(like: &Like) -> Clause {
+    let (Some((TermKind::Message, case)), Some(pattern)) = (subject(&like.expr), literal(&like.pattern))
+    else {
+        return Clause::Unknown;
+    };
+    let case = if like.case_insensitive { Case::Folded } else { case };
+    let pieces = pieces(pattern);
+    let last = pieces.len().saturating_sub(1);
+    let beside = |at_end| if at_end { Beside::Nothing } else { Beside::Anything };
+    let of_piece =
+        |(place, piece): (usize, &String)| text::held(piece, case, beside(place == 0), beside(place == last));
+    Clause::and(pieces.iter().enumerate().map(of_piece))
+}
+
+/// What stands between the wildcards of a pattern. The first and the last piece may be empty.
+fn pieces(pattern: &str) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let literal = match c {
+            '%' | '_' => None,
+            '\\' => Some(chars.next().unwrap_or('\\')),
+            c => Some(c),
+        };
+        match (literal, pieces.last_mut()) {
+            (Some(c), Some(piece)) => piece.push(c),
+            _ => pieces.push(String::new()),
+        }
+    }
+    pieces
+}
+
+/// The indexed column that an expression is, and how its text is compared.
+fn subject(expr: &Expr) -> Option<(TermKind, Case)> {
+    match expr {
+        Expr::Column(column) => Some((kind_of(&column.name)?, Case::Exact)),
+        Expr::ScalarFunction(call) if call.name() == "lower" => match call.args.as_slice() {
+            [Expr::Column(column)] => Some((kind_of(&column.name)?, Case::Lowered)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(
+            ScalarValue::Utf8(Some(text))
+            | ScalarValue::LargeUtf8(Some(text))
+            | ScalarValue::Utf8View(Some(text)),
+            _,
+        ) => Some(text),
+        _ => None,
+    }
+}

@@ -1,0 +1,230 @@
+//! Asks the token indexes of segments which of their rows a query has to look at.
+//!
+//! ```text
+//!   clauses ─► tails ─► pieces of each index ─► ranges of each clause ─► all clauses: kept ranges
+//!              cached    cached, else one request    (lookup)               │ access
+//!                                                                           ├─ none: the segment is left out
+//!                                                                           ├─ all: it is read as ever
+//!                                                                           └─ some: row groups and rows to read
+//! ```
+//!
+//! This only narrows: the scan checks every row again. What goes wrong with an index is told in the log and by a
+//! metric, and its segment is read whole; what goes wrong with a tail is told by the scan, which needs it too.
+
+mod access;
+mod explain;
+mod pieces;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
+use futures::StreamExt;
+use futures::stream;
+use ironbark_storage::{
+    Error, Partition, Piece, RangeSet, Result, SegmentMeta, SegmentTail, TableRef, Term, TokenIndex, key,
+    read_tail,
+};
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use super::TailCache;
+use super::tails::Origin;
+use crate::clause::Clause;
+
+use access::Access;
+pub(crate) use explain::ShowIndexes;
+pub(super) use explain::{Report, TokenIndexExec};
+pub(super) use pieces::PieceCache;
+
+/// Segments whose indexes a query asks at once.
+const LOOKUPS_MAX: usize = 32;
+
+/// The indexes of a table's segments.
+#[derive(Clone, Copy)]
+pub(super) struct Indexes<'a> {
+    pub(super) table: &'a TableRef,
+    pub(super) store: &'a Arc<dyn ObjectStore>,
+    pub(super) tails: &'a Arc<TailCache>,
+}
+
+/// A segment, and which of its rows to read.
+#[derive(Clone, Debug)]
+pub(super) struct Narrowed {
+    pub(super) meta: Arc<SegmentMeta>,
+    /// `None` reads them all.
+    pub(super) access: Option<ParquetAccessPlan>,
+}
+
+impl From<Arc<SegmentMeta>> for Narrowed {
+    fn from(meta: Arc<SegmentMeta>) -> Self {
+        Self { meta, access: None }
+    }
+}
+
+/// What one index said.
+#[derive(Debug)]
+struct Found {
+    /// The ranges of each clause.
+    clauses: Vec<RangeSet>,
+    access: Access,
+    cost: Cost,
+}
+
+/// What one lookup read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cost {
+    tails: usize,
+    requests: usize,
+    bytes: u64,
+    pieces: usize,
+    pieces_cached: usize,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Found(Found),
+    /// There is no index, or one of another tokenizer.
+    Unindexed,
+    /// It could not be read or used.
+    Failed,
+}
+
+impl Indexes<'_> {
+    /// The segments that may hold a row for which all of the clauses hold, and which rows of theirs may.
+    pub(super) async fn narrow(
+        &self,
+        segments: Vec<Arc<SegmentMeta>>,
+        clauses: &[Clause],
+    ) -> (Vec<Narrowed>, Report) {
+        let mut report = Report::new(clauses);
+        let lookups = segments.into_iter().map(|meta| async move {
+            let outcome = self.look(&meta, clauses).await;
+            (meta, outcome)
+        });
+        let mut lookups = stream::iter(lookups).buffered(LOOKUPS_MAX);
+        let mut kept = Vec::new();
+        while let Some((meta, outcome)) = lookups.next().await {
+            report.add(&outcome);
+            match outcome {
+                Outcome::Found(Found { access, .. }) if access.is_empty() => {}
+                Outcome::Found(Found { access, .. }) => kept.push(Narrowed { meta, access: access.plan }),
+                Outcome::Unindexed | Outcome::Failed => kept.push(Narrowed::from(meta)),
+            }
+        }
+        (kept, report)
+    }
+
+    fn key(&self, meta: &SegmentMeta) -> Path {
+        key::segment(&Partition { table: self.table.clone(), day: meta.day }, meta.id)
+    }
+
+    async fn tail(&self, key: &Path, meta: &SegmentMeta) -> Result<(Arc<SegmentTail>, Origin)> {
+        self.tails.get(meta.id, read_tail(self.store.as_ref(), key, meta)).await
+    }
+
+    async fn look(&self, meta: &Arc<SegmentMeta>, clauses: &[Clause]) -> Outcome {
+        let key = self.key(meta);
+        let Ok((tail, origin)) = self.tail(&key, meta).await else { return Outcome::Failed };
+        let Some(index) = usable(&tail) else { return Outcome::Unindexed };
+        let mut cost = Cost { tails: usize::from(origin == Origin::Store), ..Cost::default() };
+        let found = async {
+            let terms: Vec<&Term> = clauses.iter().flat_map(Clause::terms).collect();
+            let rare = self.bring(&key, meta, &tail, index, &terms, &mut cost).await?;
+            let clauses = clauses
+                .iter()
+                .map(|clause| {
+                    let mut of_term = |term: &Term| look_up(index, term, &rare).map(|hits| hits.ranges);
+                    clause.ranges(index.ranges(), &mut of_term)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let mut kept = RangeSet::all(index.ranges());
+            for ranges in &clauses {
+                kept.intersect(ranges);
+            }
+            let access = Access::new(&tail.parquet, &kept).ok_or_else(|| ranges_differ(&key, meta))?;
+            Ok((clauses, access))
+        };
+        match found.await {
+            Ok((clauses, access)) => Outcome::Found(Found { clauses, access, cost }),
+            Err(error) => {
+                failed(&key, &error);
+                Outcome::Failed
+            }
+        }
+    }
+
+    /// The pieces of rare terms that answer for these terms, and the frequent terms into the index.
+    async fn bring(
+        &self,
+        key: &Path,
+        meta: &SegmentMeta,
+        tail: &SegmentTail,
+        index: &TokenIndex,
+        terms: &[&Term],
+        cost: &mut Cost,
+    ) -> Result<HashMap<Piece, Bytes>> {
+        let mut brought = HashMap::new();
+        let mut missing = Vec::new();
+        for term in terms {
+            let pieces = index.pieces(term);
+            // A term that is known to be frequent is not among the rare ones.
+            let is_loaded = !pieces.contains(&Piece::Frequent);
+            if is_loaded && !index.lookup(term, None)?.ranges.is_empty() {
+                continue;
+            }
+            for piece in pieces {
+                if brought.contains_key(&piece) || missing.contains(&piece) {
+                    continue;
+                }
+                match self.tails.pieces().get(meta.id, piece) {
+                    Some(bytes) => drop(brought.insert(piece, bytes)),
+                    None => missing.push(piece),
+                }
+            }
+        }
+        cost.pieces_cached += brought.len();
+        if missing.is_empty() {
+            return Ok(brought);
+        }
+        let places: Vec<_> = missing.iter().map(|piece| index.place(*piece)).collect();
+        let read = self.store.get_ranges(key, &places).await;
+        let read = read.map_err(|source| Error::Store { key: key.to_string(), source })?;
+        cost.requests += 1;
+        cost.pieces += missing.len();
+        for (piece, bytes) in missing.into_iter().zip(read) {
+            cost.bytes += bytes.len() as u64;
+            index.accept(piece, &bytes)?;
+            if piece == Piece::Frequent {
+                self.tails.weigh_again(meta.id, tail);
+            } else {
+                brought.insert(piece, self.tails.pieces().put(meta.id, piece, &bytes));
+            }
+        }
+        Ok(brought)
+    }
+}
+
+fn usable(tail: &SegmentTail) -> Option<&TokenIndex> {
+    tail.index.as_deref().filter(|index| index.is_usable())
+}
+
+fn look_up(index: &TokenIndex, term: &Term, rare: &HashMap<Piece, Bytes>) -> Result<ironbark_storage::Hits> {
+    let bytes = index.pieces(term).into_iter().find_map(|piece| rare.get(&piece));
+    index.lookup(term, bytes)
+}
+
+fn ranges_differ(key: &Path, meta: &SegmentMeta) -> Error {
+    let reason = "the index has other ranges than the row groups".to_owned();
+    let offset = meta.index.as_ref().map_or(0, |index| index.offset);
+    Error::Corrupt { object: key.to_string(), offset, reason }
+}
+
+fn failed(key: &Path, error: &Error) {
+    tracing::warn!(segment = %key, %error, "a token index cannot be used; its segment is read whole");
+    metrics::counter!("ironbark_query_index_failures_total").increment(1);
+}

@@ -1,0 +1,227 @@
+//! Tests of scans that token indexes narrow: the same rows as without, of less that is read, whatever is broken.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, StringArray};
+use arrow::datatypes::Int64Type;
+use bytes::Bytes;
+use ironbark_storage::{Piece, SegmentId, SegmentMeta, TableRef, Tables, key};
+use object_store::{ObjectStoreExt, PutPayload};
+
+use super::PieceCache;
+use super::pieces::PIECES_BYTES_MAX;
+use crate::fixture::{Fixture, Row};
+
+/// Rows of the large segment: two full ranges and a part of a third.
+const LARGE_ROWS: i64 = 20_000;
+
+/// Ten segments of 40 rows in 4 row groups, each an hour after the other, and a buffer after them.
+async fn hours() -> Fixture {
+    let fixture = Fixture::new();
+    for hour in 0..10 {
+        let row = |n: i64| {
+            let message = format!("request {hour}x{n} took {}ms", n * 31);
+            Row::new(hour * 3600 + n, "web", "INFO", &message).trace(&format!("Trace-{hour}-{}", n / 20))
+        };
+        fixture.segment(&(0..40).map(row).collect::<Vec<_>>(), 10).await;
+    }
+    let live = |n: i64| Row::new(40_000 + n, "live", "WARN", &format!("request live{n} took 1ms"));
+    fixture.buffer(&(0..5).map(live).collect::<Vec<_>>());
+    fixture
+}
+
+/// One segment of three ranges: two in a row group, and the newest in one of its own.
+async fn large() -> Fixture {
+    let fixture = Fixture::new();
+    let row = |n: i64| {
+        let rest = if n < 100 { "early bird" } else { "" };
+        Row::new(n, "web", "INFO", &format!("id{n} {rest}")).tag("n", &n.to_string())
+    };
+    fixture.segment(&(0..LARGE_ROWS).map(row).collect::<Vec<_>>(), 1 << 20).await;
+    fixture
+}
+
+/// The plan after it ran, with its metrics.
+async fn analyzed(fixture: &Fixture, sql: &str) -> String {
+    let batches = fixture.query(&format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
+    let plan: &StringArray = batches[0].column(1).as_string();
+    (0..plan.len()).map(|row| plan.value(row)).collect()
+}
+
+/// The sum of a counter over the operators of a plan that ran; thousands are printed as `1.23 K`.
+fn counter(plan: &str, name: &str) -> usize {
+    let value = |rest: &str| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let value = digits.parse::<usize>().unwrap();
+        let unit = rest.split([',', ']']).next().unwrap_or_default();
+        if unit.ends_with(" K") { value * 1000 } else { value }
+    };
+    plan.split(&format!("{name}=")).skip(1).map(value).sum()
+}
+
+/// The line of the plan about indexes.
+async fn shown(fixture: &Fixture, sql: &str) -> String {
+    let plan = fixture.plan(sql).await;
+    plan.lines().find(|line| line.contains("TokenIndexExec")).unwrap_or("none").trim().to_owned()
+}
+
+async fn count(fixture: &Fixture, condition: &str) -> i64 {
+    let batches = fixture.query(&format!("SELECT count(*) FROM logs WHERE {condition}")).await.unwrap();
+    batches[0].column(0).as_primitive::<Int64Type>().value(0)
+}
+
+async fn metas(fixture: &Fixture) -> Vec<Arc<SegmentMeta>> {
+    fixture.tables.snapshot(&fixture.table).await.unwrap().manifest().segments().cloned().collect()
+}
+
+fn key_of(table: &TableRef, meta: &SegmentMeta) -> object_store::path::Path {
+    key::segment(&ironbark_storage::Partition { table: table.clone(), day: meta.day }, meta.id)
+}
+
+#[tokio::test]
+async fn a_needle_opens_one_row_group() {
+    let fixture = hours().await;
+    let sql = "SELECT message, trace_id FROM logs WHERE search('7x33')";
+    insta::assert_snapshot!(fixture.text(sql).await, @r#"
+    +--------------------------+-----------+
+    | message                  | trace_id  |
+    +--------------------------+-----------+
+    | request 7x33 took 1023ms | Trace-7-1 |
+    +--------------------------+-----------+
+    "#);
+    insta::assert_snapshot!(fixture.plan(sql).await, @r#"
+    UnionExec
+      FilterExec: matches(message@0, 7x33)
+        DataSourceExec: partitions=1, partition_sizes=[1]
+      TokenIndexExec: message:7x33 1/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
+        DataSourceExec: file_groups={1 group: [[…08.parquet]]}, projection=[message, trace_id], file_type=parquet, predicate=matches(message@4, 7x33)
+    "#);
+    let plan = analyzed(&fixture, sql).await;
+    assert_eq!(counter(&plan, "tails_cached"), 1, "{plan}");
+}
+
+#[tokio::test]
+async fn explain_tells_what_each_clause_kept() {
+    let fixture = hours().await;
+    let mut lines = Vec::new();
+    for condition in [
+        "search('7x33 took')",
+        "search('7x33 OR 3x5')",
+        "search('request')",
+        "search('-request')",
+        "search('trace_id:trace-3-1')",
+        "trace_id = 'Trace-3-1' AND timestamp < '2026-11-23T04:00:00Z'",
+        "search('nowhere')",
+        "search('7x*')",
+        "message LIKE '% 2x9 %'",
+        "level = 'INFO'",
+    ] {
+        let line = shown(&fixture, &format!("SELECT * FROM logs WHERE {condition}")).await;
+        lines.push(format!("{condition}: {} rows\n    {line}", count(&fixture, condition).await));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    search('7x33 took'): 1 rows
+        TokenIndexExec: message:7x33 1/40, message:took 40/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
+    search('7x33 OR 3x5'): 2 rows
+        TokenIndexExec: (message:7x33 OR message:3x5) 2/40; kept segments=2/10, row_groups=2/40, ranges=2/40, rows=20/400
+    search('request'): 405 rows
+        TokenIndexExec: message:request 40/40; kept segments=10/10, row_groups=40/40, ranges=40/40, rows=400/400
+    search('-request'): 0 rows
+        none
+    search('trace_id:trace-3-1'): 20 rows
+        TokenIndexExec: trace_id:trace-3-1 2/40; kept segments=1/10, row_groups=2/40, ranges=2/40, rows=20/400
+    trace_id = 'Trace-3-1' AND timestamp < '2026-11-23T04:00:00Z': 20 rows
+        TokenIndexExec: trace_id:trace-3-1 2/16; kept segments=1/4, row_groups=2/16, ranges=2/16, rows=20/160
+    search('nowhere'): 0 rows
+        TokenIndexExec: message:nowhere 0/40; kept segments=0/10, row_groups=0/40, ranges=0/40, rows=0/400
+    search('7x*'): 40 rows
+        none
+    message LIKE '% 2x9 %': 1 rows
+        TokenIndexExec: message:2x9 1/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
+    level = 'INFO': 400 rows
+        none
+    "#);
+}
+
+#[tokio::test]
+async fn a_row_group_is_read_in_part() {
+    let fixture = large().await;
+    let needle = "SELECT count(*) FROM logs WHERE search('id50')";
+    let plan = analyzed(&fixture, needle).await;
+    let all = analyzed(&fixture, "SELECT count(*) FROM logs WHERE message LIKE '%id50%'").await;
+    assert!(plan.contains("row_groups=1/2, ranges=1/3, rows=8192/20000"), "{plan}");
+    let (read, of) = (counter(&plan, "data_bytes"), counter(&all, "data_bytes"));
+    assert!(read * 2 < of, "{read} of {of} bytes");
+    assert_eq!(count(&fixture, "search('id50')").await, 1);
+    assert_eq!(count(&fixture, "search('early bird')").await, 100);
+    let newest = "SELECT message FROM logs WHERE search('early OR id9000') ORDER BY timestamp DESC LIMIT 2";
+    insta::assert_snapshot!(fixture.text(newest).await, @r#"
+    +-----------------+
+    | message         |
+    +-----------------+
+    | id9000          |
+    | id99 early bird |
+    +-----------------+
+    "#);
+}
+
+/// A row that is found costs the pages that hold it, not whole columns.
+#[tokio::test]
+async fn other_columns_are_read_for_rows_that_pass_only() {
+    let fixture = large().await;
+    let with_tags = analyzed(&fixture, "SELECT * FROM logs WHERE search('early nowhere7')").await;
+    assert_eq!(counter(&with_tags, "data_bytes"), 0, "{with_tags}");
+    // The index keeps the range, the row filter no row: of the other columns nothing is read.
+    let none = "search('\"bird early\"')";
+    let one = analyzed(&fixture, &format!("SELECT message FROM logs WHERE {none}")).await;
+    let all = analyzed(&fixture, &format!("SELECT * FROM logs WHERE {none}")).await;
+    assert!(one.contains("ranges=1/3"), "{one}");
+    assert_eq!(counter(&one, "data_bytes"), counter(&all, "data_bytes"), "{all}");
+}
+
+#[tokio::test]
+async fn pieces_are_read_once() {
+    let fixture = hours().await;
+    let sql = "SELECT message FROM logs WHERE search('7x33')";
+    let (cold, warm) = (analyzed(&fixture, sql).await, analyzed(&fixture, sql).await);
+    assert_eq!(counter(&cold, "index_requests"), 10, "{cold}");
+    assert!(counter(&cold, "index_pieces_read") >= 10 && counter(&cold, "index_bytes") > 0, "{cold}");
+    assert_eq!(counter(&warm, "index_requests"), 0, "{warm}");
+    assert_eq!(counter(&warm, "index_pieces_cached"), 10, "{warm}");
+}
+
+#[test]
+fn the_cache_of_pieces_is_bounded() {
+    let cache = PieceCache::default();
+    let quarter = Bytes::from(vec![7; PIECES_BYTES_MAX / 4]);
+    let id = SegmentId::from_u128;
+    for n in 0..4 {
+        cache.put(id(n), Piece::Rare(1), &quarter);
+        assert!(cache.get(id(0), Piece::Rare(1)).is_some(), "used last, kept");
+    }
+    assert!(cache.bytes() <= PIECES_BYTES_MAX);
+    assert!(cache.get(id(1), Piece::Rare(1)).is_none(), "not used, gone");
+    assert!(cache.get(id(0), Piece::Rare(2)).is_none());
+    cache.put(id(0), Piece::Rare(1), b"again");
+    assert_eq!(cache.get(id(0), Piece::Rare(1)).unwrap(), &b"again"[..]);
+}
+
+#[tokio::test]
+async fn a_damaged_index_costs_time_and_no_row() {
+    let fixture = hours().await;
+    for meta in metas(&fixture).await {
+        let key = key_of(&fixture.table, &meta);
+        let index = meta.index.unwrap();
+        let mut bytes = fixture.store.get(&key).await.unwrap().bytes().await.unwrap().to_vec();
+        // All of the index that is not in the tail.
+        let start = usize::try_from(index.offset).unwrap();
+        let end = bytes.len() - usize::try_from(meta.tail_bytes).unwrap();
+        assert!(start < end);
+        bytes[start..end].iter_mut().for_each(|byte| *byte ^= 0x55);
+        fixture.store.put(&key, PutPayload::from(bytes)).await.unwrap();
+    }
+    assert_eq!(count(&fixture, "search('7x33')").await, 1);
+    assert_eq!(count(&fixture, "search('request')").await, 405);
+    assert_eq!(count(&fixture, "trace_id = 'Trace-3-1'").await, 20);
+    insta::assert_snapshot!(shown(&fixture, "SELECT * FROM logs WHERE search('7x33')").await, @"TokenIndexExec: message:7x33 0/0; kept segments=10/10, row_groups=0/0, ranges=0/0, rows=0/0, failed=10");
+}
