@@ -1,13 +1,17 @@
 //! Which segments of a partition to merge next. Pure: the same segments give the same choice.
 //!
 //! ```text
-//!   level 0  ▪ ▪ ▪ ▪        4 to 8 neighbours in time ──► one of level 1 (zstd 3)
-//!   level 1  ◾ ◾ ◾ ◾                                ──► one of level 2 (zstd 9)
-//!   level 2  ◼ ◼ ◼ ◼        small ones only           ──► one of level 2
-//!   full     █ █            half the target or more: left alone while the partition grows
+//!   small, level 0  ▪ ▪ ▪ ▪      4 to 16 neighbours in time ──► one of level 1
+//!   small, level 1  ▪ ▪ ▪ ▪                                 ──► one of level 2
+//!   levels 0 and 1  ▪ ◾ ◾ … ◾    until they are full together ──► one of level 2
+//!   level 2         ◼ ◼ ◼ ◼      not full yet               ──► one of level 2
+//!   full            █ █          over half the target: left alone while the partition grows
 //!
 //!   no more rows come:  leftovers of any level ──► level 2;  a single one below level 2 ──► level 2
 //! ```
+//!
+//! What is written last is compressed hard and indexed, which costs: so the rows of a busy table, whose flushes are
+//! not small, are merged once. Small segments are merged before that, because each costs every query.
 //!
 //! Every choice leaves fewer segments, or as many with fewer below level 2, so the choices come to an end: then the
 //! partition is settled.
@@ -37,9 +41,9 @@ pub enum Activity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Segments of a level that are worth a merge.
+    /// Small segments of a level that are worth a merge.
     pub inputs_min: usize,
-    /// Most segments of a merge.
+    /// Most segments of a merge. A segment is small if so many of its size are no full one.
     pub inputs_max: usize,
     /// Most rows of a merged segment. A merge holds 24 bytes for each of them in memory.
     pub target_rows: u64,
@@ -49,7 +53,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { inputs_min: 4, inputs_max: 8, target_rows: 4 << 20, target_bytes: 128 << 20 }
+        Self { inputs_min: 4, inputs_max: 16, target_rows: 4 << 20, target_bytes: 128 << 20 }
     }
 }
 
@@ -74,6 +78,9 @@ impl Policy {
                 return Some(spec(inputs, (level + 1).min(LEVEL_MAX), Reason::Tier));
             }
         }
+        if let Some(inputs) = self.filling(&open) {
+            return Some(spec(inputs, LEVEL_MAX, Reason::Full));
+        }
         if activity == Activity::Growing {
             return None;
         }
@@ -88,7 +95,17 @@ impl Policy {
 
     /// Two segments that are not full always fit into one merge.
     fn is_full(&self, segment: &SegmentMeta) -> bool {
-        segment.rows > self.target_rows / 2 || segment.bytes > self.target_bytes / 2
+        self.are_full(segment.rows, segment.bytes)
+    }
+
+    fn are_full(&self, rows: u64, bytes: u64) -> bool {
+        rows > self.target_rows / 2 || bytes > self.target_bytes / 2
+    }
+
+    /// Whether the most segments of a merge, all of this size, would not make a full one.
+    fn is_small(&self, segment: &SegmentMeta) -> bool {
+        let many = u64::try_from(self.inputs_max).unwrap_or(u64::MAX);
+        !self.are_full(segment.rows.saturating_mul(many), segment.bytes.saturating_mul(many))
     }
 
     fn fits(&self, inputs: &[Arc<SegmentMeta>], next: &SegmentMeta) -> bool {
@@ -99,18 +116,35 @@ impl Policy {
             && bytes.saturating_add(next.bytes) <= self.target_bytes
     }
 
-    /// Neighbours in time of one level, enough of them or enough rows.
+    /// Neighbours in time of one level, enough of them or enough rows. Below the last level only small ones: the
+    /// others wait until they fill a segment.
     fn tier(&self, open: &[Arc<SegmentMeta>], level: u8) -> Option<Vec<Arc<SegmentMeta>>> {
-        let mut level: Vec<_> = open.iter().filter(|segment| segment.compaction_level == level).collect();
-        level.sort_by_key(|segment| (segment.time.min, segment.id));
+        let of_level = open.iter().filter(|segment| segment.compaction_level == level);
         let mut inputs: Vec<Arc<SegmentMeta>> = Vec::new();
-        for segment in level {
+        for segment in by_time(of_level.filter(|segment| level == LEVEL_MAX || self.is_small(segment))) {
             if !self.fits(&inputs, segment) {
                 return Some(inputs);
             }
             inputs.push(Arc::clone(segment));
         }
         (inputs.len() >= self.inputs_min).then_some(inputs)
+    }
+
+    /// Neighbours in time below the last level that make a full segment, or are as many as a merge may have.
+    fn filling(&self, open: &[Arc<SegmentMeta>]) -> Option<Vec<Arc<SegmentMeta>>> {
+        let mut inputs: Vec<Arc<SegmentMeta>> = Vec::new();
+        for segment in by_time(open.iter().filter(|segment| segment.compaction_level < LEVEL_MAX)) {
+            if !self.fits(&inputs, segment) {
+                return Some(inputs);
+            }
+            inputs.push(Arc::clone(segment));
+            let rows = inputs.iter().map(|segment| segment.rows).sum();
+            let bytes = inputs.iter().map(|segment| segment.bytes).sum();
+            if self.are_full(rows, bytes) {
+                return Some(inputs);
+            }
+        }
+        None
     }
 
     /// The smallest segments, whatever their level, unless that rewrites a large one for little.
@@ -133,6 +167,12 @@ impl Policy {
         }
         (inputs.len() >= 2).then_some(inputs)
     }
+}
+
+fn by_time<'a>(segments: impl Iterator<Item = &'a Arc<SegmentMeta>>) -> Vec<&'a Arc<SegmentMeta>> {
+    let mut segments: Vec<_> = segments.collect();
+    segments.sort_by_key(|segment| (segment.time.min, segment.id));
+    segments
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use ironbark_storage::{Partition, SegmentMeta};
 pub enum Reason {
     /// A level has enough segments.
     Tier,
+    /// Together they make a full segment.
+    Full,
     /// No more rows come: few segments are left over.
     Ended,
     /// No more rows come: one segment is compressed harder.
@@ -21,6 +23,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tier => "tier",
+            Self::Full => "full",
             Self::Ended => "ended",
             Self::Recompress => "recompress",
         }
