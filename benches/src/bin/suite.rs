@@ -65,7 +65,7 @@ async fn main() -> ExitCode {
     // Ended by a signal, the run still ends what it started and removes its databases.
     let outcome = tokio::select! {
         outcome = run(Arguments::parse()) => outcome,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        () = interrupted() => Err("interrupted".into()),
     };
     match outcome {
         Ok(code) => code,
@@ -73,6 +73,19 @@ async fn main() -> ExitCode {
             tell(&format!("error: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Returns when the run is told to end, by SIGINT or SIGTERM.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => tokio::select! {
+            _ = terminated.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        // Without a handler the signal ends the run as it ends any program.
+        Err(_) => std::future::pending().await,
     }
 }
 
