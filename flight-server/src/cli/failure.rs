@@ -76,6 +76,19 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// A file has JSON records that do not stand on a line each.
+    #[error(
+        "{path} holds {what}, and a record must be one line: make lines of it with `jq -c '{filter}' FILE | ironbark \
+         ingest`, or load its lines as they are with --format text"
+    )]
+    NotLines {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        what: &'static str,
+        /// What has jq give out the records.
+        filter: &'static str,
+    },
     /// A file cannot be written.
     #[error("cannot write {path}: {source}")]
     Write {

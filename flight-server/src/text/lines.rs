@@ -15,6 +15,8 @@ use std::io::{self, BufRead, Chain, Cursor, Read};
 pub(crate) const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How much is read at a time, in bytes.
 const READ_BYTES: usize = 256 * 1024;
+/// Bytes that are kept of a line that is too long.
+const HEAD_BYTES: usize = 8;
 /// Bytes that tell what a file is.
 const MAGIC_BYTES: usize = 4;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -54,6 +56,8 @@ pub(crate) struct Text<'a> {
 pub(crate) struct TooLong {
     /// Its length in bytes, without its end.
     pub(crate) bytes: u64,
+    /// How it begins, which tells what it may be.
+    pub(crate) head: [u8; HEAD_BYTES],
 }
 
 /// Reads lines one after the other.
@@ -87,7 +91,7 @@ impl<R: Read> LineReader<R> {
         let (number, offset) = (self.number, self.offset);
         self.offset += found.length + u64::from(found.terminated);
         let Some(kept) = found.kept else {
-            let text = Err(TooLong { bytes: found.length });
+            let text = Err(TooLong { bytes: found.length, head: found.head });
             return Ok(Some(Line { number, offset, text }));
         };
         let start = self.start;
@@ -120,17 +124,19 @@ impl<R: Read> LineReader<R> {
     /// Reads on to the end of a line without keeping it.
     fn skip_line(&mut self) -> io::Result<Found> {
         let mut length = 0;
+        let start = self.buffer.get(self.start..).and_then(|rest| rest.first_chunk());
+        let head = start.copied().unwrap_or_default();
         loop {
             let rest = self.buffer.get(self.start..).unwrap_or_default();
             let at = memchr::memchr(b'\n', rest);
             length += u64::try_from(at.unwrap_or(rest.len())).unwrap_or(u64::MAX);
             if let Some(at) = at {
                 self.start += at + 1;
-                return Ok(Found { length, kept: None, terminated: true });
+                return Ok(Found { length, kept: None, terminated: true, head });
             }
             self.start = self.buffer.len();
             if self.fill()? == 0 {
-                return Ok(Found { length, kept: None, terminated: false });
+                return Ok(Found { length, kept: None, terminated: false, head });
             }
         }
     }
@@ -160,11 +166,18 @@ struct Found {
     kept: Option<usize>,
     /// Whether a LF follows.
     terminated: bool,
+    /// The first bytes of a line that is not kept.
+    head: [u8; HEAD_BYTES],
 }
 
 impl Found {
     fn in_buffer(kept: usize, terminated: bool) -> Self {
-        Self { length: u64::try_from(kept).unwrap_or(u64::MAX), kept: Some(kept), terminated }
+        Self {
+            length: u64::try_from(kept).unwrap_or(u64::MAX),
+            kept: Some(kept),
+            terminated,
+            head: [0; HEAD_BYTES],
+        }
     }
 }
 

@@ -46,7 +46,7 @@ const STDIN: &str = "-";
 pub(crate) struct IngestArgs {
     /// The files, plain, gzip or zstd; none, or -, is standard input
     files: Vec<PathBuf>,
-    /// What the lines are; auto takes a file whose first line is a JSON object as ndjson
+    /// What the lines are; auto takes a file whose first line is a JSON object as ndjson, and refuses arrays
     #[arg(long, value_enum, default_value = "auto")]
     format: LineFormat,
     /// The source of rows that name none; for text by default the file's name

@@ -82,7 +82,7 @@ pub(super) fn read(plan: Plan, path: &Path, source: Source, ranges: &mpsc::Sende
     let path: PathBuf = if live { "standard input".into() } else { path.to_owned() };
     let failed = |source| Failure::Read { path: path.clone(), source };
     let outcome = source.reader().map_err(failed).and_then(|reader| {
-        let mut cutter = Cutter::new(plan, ranges);
+        let mut cutter = Cutter::new(plan, &path, ranges);
         let mut lines = Records::new(reader, cutter.plan.multiline);
         loop {
             match lines.next() {
@@ -134,6 +134,7 @@ impl<R: io::Read> Records<R> {
 /// Collects the lines of one range.
 struct Cutter<'a> {
     plan: Plan,
+    path: &'a Path,
     ranges: &'a mpsc::Sender<Result<Range, Failure>>,
     format: LineFormat,
     recogniser: Recogniser,
@@ -146,12 +147,13 @@ struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
-    fn new(plan: Plan, ranges: &'a mpsc::Sender<Result<Range, Failure>>) -> Self {
+    fn new(plan: Plan, path: &'a Path, ranges: &'a mpsc::Sender<Result<Range, Failure>>) -> Self {
         Self {
             recogniser: Recogniser::new(plan.zone),
             format: plan.format,
             arrival: plan.fixed_now.unwrap_or_else(|| plan.ambient.clock.now()),
             plan,
+            path,
             ranges,
             number: 0,
             bytes: 0,
@@ -166,9 +168,11 @@ impl<'a> Cutter<'a> {
         let number = line.number;
         match line.text {
             Err(too_long) => {
+                self.check_shape(&String::from_utf8_lossy(&too_long.head))?;
                 self.refused.push(Refused { line: number, error: too_long.to_string(), text: None });
             }
             Ok(text) => {
+                self.check_shape(&text.text)?;
                 self.replaced += text.replaced;
                 self.bytes += text.text.len();
                 self.lines.push((number, text.text.into_owned()));
@@ -182,6 +186,23 @@ impl<'a> Cutter<'a> {
         }
         let full = self.lines.len() + self.refused.len() >= RANGE_LINES_MAX || self.bytes >= RANGE_BYTES_MAX;
         if full { self.cut() } else { Ok(true) }
+    }
+
+    /// Refuses a file whose first line that is not empty begins JSON of several lines: as text its lines would be rows
+    /// that nobody wants.
+    fn check_shape(&self, line: &str) -> Result<(), Failure> {
+        if self.format != LineFormat::Auto {
+            return Ok(());
+        }
+        let line = line.strip_prefix(BOM).unwrap_or(line).trim();
+        let (what, filter) = if is_json_array(line) {
+            ("a JSON array", ".[]")
+        } else if line == "{" {
+            ("a JSON object over several lines", ".")
+        } else {
+            return Ok(());
+        };
+        Err(Failure::NotLines { path: self.path.to_owned(), what, filter })
     }
 
     /// Ends the range and hands it over; false if nobody wants more.
@@ -290,6 +311,15 @@ fn rows_at(rows: &RecordBatch, time: Timestamp) -> u64 {
     let times = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
     let count = times.map_or(0, |times| times.values().iter().filter(|ns| **ns == time.ns()).count());
     u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// Whether a line begins an array of objects, as far as it goes; log lines begin with a bracket, too.
+fn is_json_array(line: &str) -> bool {
+    let Some(elements) = line.strip_prefix('[') else { return false };
+    match elements.trim_start().strip_prefix('{') {
+        Some(object) => object.trim_start().chars().next().is_none_or(|first| matches!(first, '"' | '}')),
+        None => elements.trim().is_empty(),
+    }
 }
 
 fn is_json_object(line: &str) -> bool {

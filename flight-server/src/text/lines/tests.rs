@@ -67,7 +67,7 @@ fn a_line_over_the_limit_is_reported_and_passed_over() {
             vec![(1, 0, Ok("12345".into())), (2, 6, Err(6)), (3, 13, Ok("1234".into())), (4, 18, Err(7))];
         assert_eq!(read_all(LineReader::with_limit(source, 5)), expected, "{step} bytes at a time");
     }
-    insta::assert_snapshot!(TooLong { bytes: 20_000_000 }, @"the line has 20000000 bytes, over the limit of 16777216");
+    insta::assert_snapshot!(TooLong { bytes: 20_000_000, head: *b"01234567" }, @"the line has 20000000 bytes, over the limit of 16777216");
 }
 
 #[test]

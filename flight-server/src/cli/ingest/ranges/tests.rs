@@ -25,6 +25,10 @@ fn plan(format: LineFormat) -> Plan {
 }
 
 fn read_all(plan: Plan, bytes: &[u8]) -> Vec<Range> {
+    try_read_all(plan, bytes).into_iter().map(Result::unwrap).collect()
+}
+
+fn try_read_all(plan: Plan, bytes: &[u8]) -> Vec<Result<Range, Failure>> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.log");
     fs::write(&path, bytes).unwrap();
@@ -33,7 +37,7 @@ fn read_all(plan: Plan, bytes: &[u8]) -> Vec<Range> {
     let reader = std::thread::spawn(move || read(plan, &path, source, &sender));
     let mut all = Vec::new();
     while let Some(range) = receiver.blocking_recv() {
-        all.push(range.unwrap());
+        all.push(range);
     }
     reader.join().unwrap();
     all
@@ -124,4 +128,26 @@ fn damage_in_the_middle_loses_nothing_before_it() {
     assert_eq!(receiver.blocking_recv().unwrap().unwrap().row_lines, [1, 2]);
     assert!(matches!(receiver.blocking_recv(), Some(Err(Failure::Read { .. }))));
     assert!(receiver.blocking_recv().is_none());
+}
+
+#[test]
+fn json_that_is_not_in_lines_is_refused_with_advice() {
+    let refused = |bytes: &[u8]| match &try_read_all(plan(LineFormat::Auto), bytes)[..] {
+        [Err(Failure::NotLines { filter, .. })] => Some(*filter),
+        [Err(other)] => panic!("{other}"),
+        _ => None,
+    };
+    let long = format!("[{{\"message\":\"{}\"}}]", "x".repeat(17 << 20));
+    for array in ["[{\"a\":1},{\"a\":2}]\n", "\n[\n  {\n", "\u{feff}[ { \"a\": 1 },\n", "[{\n", "[{}]", &long]
+    {
+        assert_eq!(refused(array.as_bytes()), Some(".[]"), "{}", &array[..8.min(array.len())]);
+    }
+    assert_eq!(refused(b"{\n  \"a\": 1\n}\n"), Some("."));
+    for text in ["[2024-01-02 15:04:05] INFO up\n[\n", "[{main}] up", "[1,2]", "{\"a\":1}\n[{\"a\":1}]", "{a"]
+    {
+        assert_eq!(refused(text.as_bytes()), None, "{text}");
+    }
+    assert_eq!(try_read_all(plan(LineFormat::Text), b"[{\"a\":1}]\n").len(), 1);
+    let failure = Failure::NotLines { path: "a.json".into(), what: "a JSON array", filter: ".[]" };
+    insta::assert_snapshot!(failure, @"a.json holds a JSON array, and a record must be one line: make lines of it with `jq -c '.[]' FILE | ironbark ingest`, or load its lines as they are with --format text");
 }
