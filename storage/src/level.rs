@@ -44,14 +44,30 @@ impl Level {
             *to = from.to_ascii_lowercase();
         }
         match lower.get(..text.len())? {
-            b"t" | b"trace" | b"trc" | b"verbose" | b"v" | b"finest" | b"finer" => Some(Self::Trace),
-            b"d" | b"debug" | b"dbg" | b"debg" | b"fine" | b"7" => Some(Self::Debug),
+            b"t" | b"trace" | b"trc" | b"trce" | b"verbose" | b"v" | b"finest" | b"finer" => {
+                Some(Self::Trace)
+            }
+            b"d" | b"debug" | b"dbg" | b"dbug" | b"debg" | b"fine" | b"7" => Some(Self::Debug),
             b"i" | b"info" | b"inf" | b"information" | b"informational" | b"notice" | b"n" | b"note"
-            | b"5" | b"6" => Some(Self::Info),
+            | b"log" | b"5" | b"6" => Some(Self::Info),
             b"w" | b"warn" | b"warning" | b"wrn" | b"4" => Some(Self::Warn),
-            b"e" | b"err" | b"error" | b"eror" | b"severe" | b"3" => Some(Self::Error),
+            b"e" | b"err" | b"error" | b"eror" | b"fail" | b"severe" | b"3" => Some(Self::Error),
             b"f" | b"fatal" | b"ftl" | b"c" | b"crit" | b"critical" | b"alert" | b"a" | b"emerg"
             | b"emergency" | b"panic" | b"2" | b"1" | b"0" => Some(Self::Fatal),
+            _ => None,
+        }
+    }
+
+    /// The level that a number of pino or bunyan means: `10` to `60` in tens. Only for what is known to be a number: as
+    /// a text it may be anything.
+    pub fn of_tens(number: &str) -> Option<Self> {
+        match number {
+            "10" => Some(Self::Trace),
+            "20" => Some(Self::Debug),
+            "30" => Some(Self::Info),
+            "40" => Some(Self::Warn),
+            "50" => Some(Self::Error),
+            "60" => Some(Self::Fatal),
             _ => None,
         }
     }
@@ -69,10 +85,16 @@ mod tests {
             ("err", "ERROR"),
             ("4", "WARN"),
             ("0", "FATAL"),
+            ("trce", "TRACE"),
+            ("dbug", "DEBUG"),
+            ("fail", "ERROR"),
+            ("LOG", "INFO"),
             (" Info ", "INFO"),
         ] {
             assert_eq!(Level::parse(text).map(Level::as_str), Some(level), "{text}");
         }
+        assert_eq!(Level::of_tens("40"), Some(Level::Warn));
+        assert_eq!((Level::of_tens("4"), Level::of_tens("70"), Level::parse("40")), (None, None, None));
         for text in ["", "8", "errors", "nonsense level", "warn\u{e9}"] {
             assert_eq!(Level::parse(text), None, "{text}");
         }

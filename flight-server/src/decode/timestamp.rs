@@ -13,6 +13,9 @@ const MICROSECONDS_BELOW: u64 = 100_000_000_000_000_000;
 /// Digits of a nanosecond.
 const FRACTION_DIGITS: usize = 9;
 
+/// The offset without its colon, as zap and many Java programs write it.
+const ISO_8601: &str = "%Y-%m-%dT%H:%M:%S%.f%z";
+
 /// Why a text or number is no timestamp.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotATime {
@@ -49,7 +52,8 @@ pub(crate) fn from_text(text: &str) -> Result<Timestamp, NotATime> {
     if let Some(number) = from_number(text) {
         return number;
     }
-    let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) else {
+    let parsed = chrono::DateTime::parse_from_rfc3339(text);
+    let Ok(time) = parsed.or_else(|_| chrono::DateTime::parse_from_str(text, ISO_8601)) else {
         return Err(NotATime::Form(shown()));
     };
     time.timestamp_nanos_opt().map(Timestamp::from_ns).ok_or_else(|| NotATime::Range(shown()))
@@ -111,6 +115,7 @@ mod tests {
             ("1700000000123456.789", 1_700_000_000_123_456_789),
             ("-1.5", -1_500_000_000),
             ("2023-11-14T22:13:20.000000001Z", 1_700_000_000_000_000_001),
+            ("2023-11-15T00:13:20.000+0200", 1_700_000_000_000_000_000),
             ("2023-11-15 00:13:20+02:00", 1_700_000_000_000_000_000),
         ] {
             assert_eq!(from_text(text), Ok(Timestamp::from_ns(ns)), "{text}");

@@ -33,7 +33,7 @@ const PRIORITY_MAX: u8 = 191;
 /// Single letters that programs use; others that `storage::Level` knows are too likely to be something else.
 const LETTERS: [&str; 7] = ["V", "T", "D", "I", "W", "E", "F"];
 /// Levels that are also words of prose, and so count only in capitals.
-const PROSE: [&str; 6] = ["fine", "finer", "finest", "note", "verbose", "information"];
+const PROSE: [&str; 7] = ["fine", "finer", "finest", "note", "verbose", "information", "log"];
 /// The names behind which structured lines keep their level.
 const NAMES: [&str; 11] = [
     "level",

@@ -9,8 +9,11 @@
 //! A bad record never costs a good one. Nothing is built per record but the columns: names and values are borrowed
 //! from the body, and only strings with escapes are copied.
 
+mod alias;
 mod framing;
 mod record;
+
+use std::fmt;
 
 use ironbark_storage::{LogBatch, LogBatchBuilder, RowError, TagSet, TimeWindow, Timestamp};
 
@@ -57,8 +60,10 @@ pub(crate) struct Decoded {
 /// Why a record is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadRecord {
-    #[error("not JSON: {0}")]
+    #[error("not JSON: {}", Place(.0))]
     Syntax(serde_json::Error),
+    #[error("a string is not JSON: {}", Place(.0))]
+    String(serde_json::Error),
     #[error("not UTF-8 at byte {0} of the record; send text as UTF-8")]
     NotUtf8(usize),
     #[error("a record must be a JSON object, as in {{\"message\":\"it works\"}}, but this is {0}")]
@@ -71,6 +76,23 @@ pub(super) enum BadRecord {
     TimeKind(&'static str),
     #[error(transparent)]
     Row(#[from] RowError),
+}
+
+/// What is wrong with JSON, and where in the record. The record's own number is told beside, so a record of one line
+/// needs no second one.
+struct Place<'a>(&'a serde_json::Error);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = (self.0.line(), self.0.column());
+        let whole = self.0.to_string();
+        let what = whole.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&whole);
+        match line {
+            0 => f.write_str(what),
+            1 => write!(f, "{what} at column {column}"),
+            _ => write!(f, "{what} at column {column} of the record's line {line}"),
+        }
+    }
 }
 
 /// Decodes a body.

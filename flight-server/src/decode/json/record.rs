@@ -3,6 +3,7 @@
 //! ```text
 //!   timestamp source level message trace_id span_id     their columns
 //!   tags: { … }                                          tags, flattened
+//!   msg, @timestamp, PRIORITY, … of other programs      the column, if the record has not its own field (alias.rs)
 //!   anything else                                        a tag, flattened: {"a":{"b":1}} is a.b = 1
 //! ```
 //!
@@ -12,10 +13,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use ironbark_storage::{LogBatchBuilder, RowRef, TagKind, TagSet, Timestamp, column};
+use ironbark_storage::{Level, LogBatchBuilder, RowRef, TagKind, TagSet, Timestamp, column};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::alias::{self, Alias, Aliases, Target, Usable};
 use super::{BadRecord, JsonContext};
 use crate::decode::timestamp;
 
@@ -60,12 +62,14 @@ impl RecordReader {
             tags.push(key, Some(value), TagKind::String);
         }
         self.path.clear();
-        let mut fields = Fields { reader: self, columns: &mut columns, tags, bad: None };
+        let mut fields =
+            Fields { reader: self, columns: &mut columns, aliases: Aliases::default(), tags, bad: None };
         let mut json = serde_json::Deserializer::from_str(text);
         json.deserialize_map(&mut fields).and_then(|()| json.end()).map_err(BadRecord::Syntax)?;
         if let Some(bad) = fields.bad {
             return Err(bad);
         }
+        fields.take_aliases()?;
         let row = RowRef {
             timestamp: columns.timestamp,
             source: columns.source.as_deref().or(context.source),
@@ -86,6 +90,14 @@ impl RecordReader {
         self.path.push_str(key);
         let outcome = self.value(value, depth, tags);
         self.path.truncate(above);
+        outcome
+    }
+
+    /// Adds a field of an object of the record as a tag.
+    fn below(&mut self, outer: &str, key: &str, value: &str, tags: &mut TagSet) -> Result<(), BadRecord> {
+        self.path.push_str(outer);
+        let outcome = self.tag(key, value, 1, tags);
+        self.path.clear();
         outcome
     }
 
@@ -116,6 +128,7 @@ impl RecordReader {
 struct Fields<'r, 'c, 'a> {
     reader: &'r mut RecordReader,
     columns: &'c mut Columns<'a>,
+    aliases: Aliases<'a>,
     tags: &'r mut TagSet,
     bad: Option<BadRecord>,
 }
@@ -152,7 +165,7 @@ impl<'a> Fields<'_, '_, 'a> {
             column::SPAN_ID => &mut columns.span_id,
             column::TAGS if value.starts_with('{') => return self.reader.object(value, 0, self.tags),
             column::TAGS if value == "null" => return Ok(()),
-            _ => return self.reader.tag(key, value, 0, self.tags),
+            _ => return self.other(key, value),
         };
         let text = match value.as_bytes().first() {
             Some(b'n') => return Ok(()),
@@ -164,7 +177,103 @@ impl<'a> Fields<'_, '_, 'a> {
         if place.is_some() {
             return self.reader.tag(key, value, 0, self.tags);
         }
+        if key == column::LEVEL
+            && let Some(level) = Level::of_tens(value)
+        {
+            *place = Some(Cow::Borrowed(level.as_str()));
+            return self.reader.tag(key, value, 0, self.tags);
+        }
         *place = Some(text);
+        Ok(())
+    }
+
+    /// A field that is no column by its own name.
+    fn other(&mut self, key: &str, value: &'a str) -> Result<(), BadRecord> {
+        let is_object = value.starts_with('{');
+        if is_object && alias::may_hold(key) && !is_empty_object(value) {
+            return self.holder(key, value);
+        }
+        match alias::of(key) {
+            Some(alias) if !is_object => self.offer(alias, value),
+            _ => self.reader.tag(key, value, 0, self.tags),
+        }
+    }
+
+    fn offer(&mut self, alias: Alias, value: &'a str) -> Result<(), BadRecord> {
+        let refused =
+            if self.has(alias.target) { Some((alias.name, value)) } else { self.aliases.offer(alias, value) };
+        refused.map_or(Ok(()), |(name, value)| self.reader.tag(name, value, 0, self.tags))
+    }
+
+    /// An object that may have an alias among its fields; the others are flattened as ever.
+    fn holder(&mut self, outer: &str, value: &'a str) -> Result<(), BadRecord> {
+        let mut holder = Holder { fields: self, outer, bad: None };
+        let mut json = serde_json::Deserializer::from_str(value);
+        json.deserialize_map(&mut holder).map_err(BadRecord::Syntax)?;
+        holder.bad.map_or(Ok(()), Err)
+    }
+
+    /// Whether the record has the column's own field so far.
+    fn has(&self, target: Target) -> bool {
+        let columns = &*self.columns;
+        match target {
+            Target::Timestamp => columns.timestamp.is_some(),
+            Target::Source => columns.source.is_some(),
+            Target::Level => columns.level.is_some(),
+            Target::Message => columns.message.is_some(),
+            Target::TraceId => columns.trace_id.is_some(),
+            Target::SpanId => columns.span_id.is_some(),
+        }
+    }
+
+    /// Gives the aliases to the columns that have nothing else; the rest become tags.
+    fn take_aliases(&mut self) -> Result<(), BadRecord> {
+        for (held, may) in self.aliases.take(self.columns.message.is_none()) {
+            if !may || self.has(held.alias.target) {
+                self.reader.tag(held.alias.name, held.value, 0, self.tags)?;
+                continue;
+            }
+            let columns = &mut *self.columns;
+            match (held.alias.target, held.usable) {
+                (_, Usable::Time(time)) => columns.timestamp = Some(time),
+                (Target::Timestamp, Usable::Text(_)) => {}
+                (Target::Source, Usable::Text(text)) => columns.source = Some(text),
+                (Target::Level, Usable::Text(text)) => columns.level = Some(text),
+                (Target::Message, Usable::Text(text)) => columns.message = Some(text),
+                (Target::TraceId, Usable::Text(text)) => columns.trace_id = Some(text),
+                (Target::SpanId, Usable::Text(text)) => columns.span_id = Some(text),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The fields of an object of a record in which an alias may be.
+struct Holder<'h, 'r, 'c, 'a> {
+    fields: &'h mut Fields<'r, 'c, 'a>,
+    outer: &'h str,
+    bad: Option<BadRecord>,
+}
+
+impl<'a> Visitor<'a> for &mut Holder<'_, '_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut inner: A) -> Result<(), A::Error> {
+        while let Some((Text(key), value)) = inner.next_entry::<Text<'a>, &'a RawValue>()? {
+            let outcome = if let Some(alias) = alias::inside(self.outer, &key) {
+                self.fields.offer(alias, value.get())
+            } else {
+                let Fields { reader, tags, .. } = &mut *self.fields;
+                reader.below(self.outer, &key, value.get(), tags)
+            };
+            if self.bad.is_none() {
+                self.bad = outcome.err();
+            }
+        }
         Ok(())
     }
 }
@@ -220,11 +329,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-fn text_of(value: &str) -> Result<Cow<'_, str>, BadRecord> {
-    serde_json::from_str::<Text<'_>>(value).map(|text| text.0).map_err(BadRecord::Syntax)
+pub(super) fn text_of(value: &str) -> Result<Cow<'_, str>, BadRecord> {
+    serde_json::from_str::<Text<'_>>(value).map(|text| text.0).map_err(BadRecord::String)
 }
 
-fn time_of(value: &str) -> Result<Option<Timestamp>, BadRecord> {
+pub(super) fn time_of(value: &str) -> Result<Option<Timestamp>, BadRecord> {
     match value.as_bytes().first() {
         Some(b'n') => Ok(None),
         Some(b'"') => {

@@ -70,7 +70,7 @@ fn bad_lines_do_not_cost_good_ones() {
     insta::assert_snapshot!(rows(&decode(body)), @r#"
     2027-01-15T08:00:00Z | - | - | one | - | - | 
     2023-11-14T22:13:20.123Z | - | - | two | - | - | 
-    line 2: not JSON: key must be a string at line 1 column 2
+    line 2: not JSON: key must be a string at column 2
     line 4: a record must be a JSON object, as in {"message":"it works"}, but this is an array
     line 5: timestamp "yesterday" is neither RFC 3339 (2026-11-23T07:15:00.123Z) nor a number of seconds, milliseconds, microseconds or nanoseconds since 1970
     line 6: timestamp 1969-12-31T23:59:55Z is too old: the earliest accepted is 1970-01-01T00:00:00Z; if it is an epoch, check its unit
@@ -118,5 +118,93 @@ fn defaults_of_the_request_reach_every_record() {
     insta::assert_snapshot!(rows(&decoded), @r#"
     2027-01-15T08:00:00Z | web | - | a | - | - | env=prod:s
     2027-01-15T08:00:00Z | db | - |  | - | - | env=["prod","test"]:j
+    "#);
+}
+
+#[test]
+fn errors_name_one_line() {
+    let rejected =
+        |body: &str| decode(body).rejected.iter().map(|r| r.error.clone()).collect::<Vec<_>>().join("; ");
+    assert_eq!(rejected("{\"message\":\"a\"}\n!"), "not JSON: expected value at column 1");
+    assert_eq!(
+        rejected("{\n  \"message\": \"a\",\n  oops\n}"),
+        "not JSON: key must be a string at column 3 of the record's line 3"
+    );
+    assert_eq!(
+        rejected(r#"{"a":"\ud800"}"#),
+        "a string is not JSON: unexpected end of hex escape at column 8"
+    );
+}
+
+/// Each program's own line, and what a reader would see of it.
+#[test]
+fn records_of_other_programs_find_their_columns() {
+    let body = [
+        r#"{"log":"hello\n","stream":"stderr","time":"2024-01-02T03:04:05.123456789Z"}"#,
+        r#"{"MESSAGE":"Started sshd","PRIORITY":"4","SYSLOG_IDENTIFIER":"systemd","_PID":"1","__REALTIME_TIMESTAMP":"1704164645123456"}"#,
+        r#"{"level":"info","ts":1704164645.1234567,"caller":"main.go:7","msg":"zap"}"#,
+        r#"{"level":"warn","ts":"2024-01-02T04:04:05.000+0100","msg":"zap in ISO 8601"}"#,
+        r#"{"level":"error","time":1704164645,"message":"zerolog"}"#,
+        r#"{"level":"fatal","msg":"logrus","time":"2024-01-02T03:04:05Z"}"#,
+        r#"{"time":"2024-01-02T03:04:05.5+02:00","level":"DEBUG","msg":"slog","count":3}"#,
+        r#"{"level":50,"time":1704164645123,"pid":9,"hostname":"h","msg":"pino"}"#,
+        r#"{"@timestamp":"2024-01-02T03:04:05.000Z","log.level":"WARN","message":"ECS","service.name":"cart","trace.id":"t1"}"#,
+        r#"{"@timestamp":"2024-01-02T03:04:05Z","log":{"level":"error","logger":"a.B"},"service":{"name":"pay","version":"2"},"message":"ECS nested"}"#,
+        r#"{"version":"1.1","host":"web-1","short_message":"GELF","full_message":"more","timestamp":1704164645.3,"level":1,"_user":7}"#,
+        r#"{"timestamp":"2024-01-02T03:04:05Z","severityText":"ERROR","severityNumber":17,"body":"OTel","traceId":"t2","spanId":"s2"}"#,
+        r#"{"timeUnixNano":"1704164645000000001","severityText":"Info","body":{"stringValue":"OTLP"}}"#,
+        r#"{"severity":"NOTICE","textPayload":"GCP","timestamp":"2024-01-02T03:04:05Z","logName":"l"}"#,
+        r#"{"severity":"ALERT","jsonPayload":{"message":"GCP in JSON","user":1},"timestamp":"2024-01-02T03:04:05Z"}"#,
+        r#"{"@t":"2024-01-02T03:04:05Z","@m":"Hello Ann","@mt":"Hello {Name}","@l":"Warning","@tr":"t3","Name":"Ann"}"#,
+        r#"{"Timestamp":"2024-01-02T03:04:05Z","LogLevel":"Critical","Category":"App","Message":".NET"}"#,
+        r#"{"timeMillis":1704164645000,"level":"ERROR","loggerName":"a.B","message":"Log4j"}"#,
+    ]
+    .join("\n");
+    insta::assert_snapshot!(rows(&decode(&body)), @r#"
+    2024-01-02T03:04:05.123456789Z | - | - | hello | - | - | stream=stderr:s
+    2024-01-02T03:04:05.123456Z | systemd | WARN | Started sshd | - | - | _PID=1:s level=4:s
+    2024-01-02T03:04:05.123456700Z | - | INFO | zap | - | - | caller=main.go:7:s level=info:s
+    2024-01-02T03:04:05Z | - | WARN | zap in ISO 8601 | - | - | level=warn:s
+    2024-01-02T03:04:05Z | - | ERROR | zerolog | - | - | level=error:s
+    2024-01-02T03:04:05Z | - | FATAL | logrus | - | - | level=fatal:s
+    2024-01-02T01:04:05.500Z | - | DEBUG | slog | - | - | count=3:n
+    2024-01-02T03:04:05.123Z | - | ERROR | pino | - | - | hostname=h:s level=50:n pid=9:n
+    2024-01-02T03:04:05Z | cart | WARN | ECS | t1 | - | 
+    2024-01-02T03:04:05Z | pay | ERROR | ECS nested | - | - | level=error:s log.logger=a.B:s service.version=2:s
+    2024-01-02T03:04:05.300Z | web-1 | FATAL | GELF | - | - | _user=7:n full_message=more:s level=1:s version=1.1:s
+    2024-01-02T03:04:05Z | - | ERROR | OTel | t2 | s2 | severityNumber=17:n
+    2024-01-02T03:04:05.000000001Z | - | INFO | OTLP | - | - | level=Info:s
+    2024-01-02T03:04:05Z | - | INFO | GCP | - | - | level=NOTICE:s logName=l:s
+    2024-01-02T03:04:05Z | - | FATAL | GCP in JSON | - | - | jsonPayload.user=1:n level=ALERT:s
+    2024-01-02T03:04:05Z | - | WARN | Hello Ann | t3 | - | @mt=Hello {Name}:s Name=Ann:s level=Warning:s
+    2024-01-02T03:04:05Z | - | FATAL | .NET | - | - | Category=App:s level=Critical:s
+    2024-01-02T03:04:05Z | - | ERROR | Log4j | - | - | loggerName=a.B:s
+    "#);
+}
+
+#[test]
+fn an_alias_counts_only_without_the_field_itself_and_only_if_it_is_of_use() {
+    let body = [
+        r#"{"msg":"first","message":"m","level":"info","severity":"ERROR","ts":5,"timestamp":1704164645,"time":1704164646}"#,
+        r#"{"message":"m","msg":"behind","host":"h","short_message":"s"}"#,
+        r#"{"body":"worse","log":"better","msg":"best"}"#,
+        r#"{"msg":"best","log":"better","body":"worse"}"#,
+        r#"{"msg":{"a":1},"log":null,"body":7,"time":0.25,"ts":"soon","severity":"high","PRIORITY":6,"@l":"3"}"#,
+        r#"{"message":null,"msg":"m","timestamp":"","time":"2024-01-02T03:04:05Z","level":"30","host":"h"}"#,
+        r#"{"log":{},"service":{"name":""},"trace":{"id":7},"span":{"id":"s"},"traceId":""}"#,
+        r#"{"level":10,"level":30}"#,
+        r#"{"time":"2100-01-01T00:00:00Z","msg":"from the future"}"#,
+    ]
+    .join("\n");
+    insta::assert_snapshot!(rows(&decode(&body)), @r#"
+    2024-01-02T03:04:05Z | - | INFO | m | - | - | level=info:s msg=first:s severity=ERROR:s time=1704164646:n ts=5:n
+    2027-01-15T08:00:00Z | - | - | m | - | - | host=h:s msg=behind:s short_message=s:s
+    2027-01-15T08:00:00Z | - | - | best | - | - | body=worse:s log=better:s
+    2027-01-15T08:00:00Z | - | - | best | - | - | body=worse:s log=better:s
+    2027-01-15T08:00:00Z | - | INFO |  | - | - | @l=3:s body=7:n level=6:s log=NULL:z msg.a=1:n severity=high:s time=0.25:n ts=soon:s
+    2024-01-02T03:04:05Z | - | 30 | m | - | - | host=h:s
+    2027-01-15T08:00:00Z | - | - |  | - | s | log={}:j service.name=:s trace.id=7:n traceId=:s
+    2027-01-15T08:00:00Z | - | TRACE |  | - | - | level=[10,30]:j
+    line 9: timestamp 2100-01-01T00:00:00Z is too far in the future: the latest accepted is 2027-01-16T08:00:00Z; check the sender's clock
     "#);
 }

@@ -91,7 +91,7 @@ fn behind_a_name() {
         (r#"{"ts":1700000000,"level":"error","msg":"INFO"}"#, "error"),
         (r#"{"severity":"WARNING","message":"x"}"#, "WARNING"),
         (r#"{"level":3,"msg":"x"}"#, "3"),
-        (r#"{"msg":"{\"level\":\"error\"}","lvl":"dbug"}"#, "none"),
+        (r#"{"msg":"{\"level\":\"error\"}","lvl":"dbug"}"#, "dbug"),
         ("time=\"2024-01-02T15:04:05Z\" level=warning msg=\"no error\"", "warning"),
         ("Jun 14 15:16:01 host app[1]: time=x level=debug msg=x", "debug"),
     ]);
@@ -115,7 +115,9 @@ fn in_columns_and_behind_colons() {
         ("2024-01-02T15:04:05Z,ERROR,\"boom\"", "ERROR"),
         ("\"2024-01-02 15:04:05\",\"info\",\"y\"", "info"),
         ("2024-01-02 15:04:05 UTC:10.0.0.1(5000):app@shop:[77]:ERROR:  no relation", "ERROR"),
-        ("2024-01-02 15:04:05 UTC:10.0.0.1(5000):app@shop:[77]:LOG:  ready", "none"),
+        ("2024-01-02 15:04:05 UTC:10.0.0.1(5000):app@shop:[77]:LOG:  ready", "LOG"),
+        ("fail: Microsoft.Hosting[0]", "fail"),
+        ("2024-01-02 15:04:05 log of the day", "none"),
     ]);
 }
 
