@@ -34,7 +34,6 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use futures::{StreamExt, stream};
 use ironbark_storage::{
     LogSchema, MinuteLevelCounts, Partition, SegmentMeta, Snapshot, TableRef, Tables, key, read_tail,
 };
@@ -53,6 +52,9 @@ pub(crate) use tally::CountFromStatistics;
 
 /// Ends of segments that a query asks for at once when it counts.
 const TAILS_AT_ONCE: usize = 16;
+
+/// A segment, its counts, and where its end came from.
+type Minutes = (Arc<SegmentMeta>, Option<MinuteLevelCounts>, Option<tails::Origin>);
 
 /// The snapshots of one query: every mention of a table sees the same rows.
 pub(crate) struct Snapshots {
@@ -178,24 +180,23 @@ impl LogTable {
         }
     }
 
-    /// The counts by minute and level of these segments, where they have them and they can be read: what hinders
-    /// here hinders the scan as well, where it is told.
-    async fn minutes(
-        &self,
-        segments: Vec<Arc<SegmentMeta>>,
-    ) -> Vec<(Arc<SegmentMeta>, Option<MinuteLevelCounts>)> {
-        let asked = segments.into_iter().map(|meta| async move {
+    /// The counts by minute and level of these segments, where they have them and they can be read, and where their
+    /// ends came from. What hinders here hinders the scan as well, where it is told.
+    async fn minutes(&self, segments: &[Arc<SegmentMeta>]) -> Vec<Minutes> {
+        let asked = segments.iter().map(|meta| async {
             let partition = Partition { table: self.table.clone(), day: meta.day };
             let key = key::segment(&partition, meta.id);
-            let tail = self.tails.get(meta.id, read_tail(self.store.as_ref(), &key, &meta)).await;
-            let counts = tail.and_then(|(tail, _)| MinuteLevelCounts::of_tail(&tail, &meta));
+            let tail = self.tails.get(meta.id, read_tail(self.store.as_ref(), &key, meta)).await;
+            let origin = tail.as_ref().ok().map(|(_, origin)| *origin);
+            let counts = tail.and_then(|(tail, _)| MinuteLevelCounts::of_tail(&tail, meta));
             let counts = counts.unwrap_or_else(|error| {
                 tracing::warn!(segment = %key, %error, "no counts by minute; its rows are read instead");
+                metrics::counter!("ironbark_query_statistics_unreadable_total").increment(1);
                 None
             });
-            (meta, counts)
+            (Arc::clone(meta), counts, origin)
         });
-        stream::iter(asked).buffered(TAILS_AT_ONCE).collect().await
+        futures::future::join_all(asked).await
     }
 
     /// Asks the token indexes of these segments, if there is anything to ask for.

@@ -9,14 +9,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
-use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta, TimeRange, column};
+use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta, SourceLevelCount, TimeRange, column};
 
 use super::shape::Steps;
 
@@ -103,21 +103,22 @@ impl Judge {
         Ok(Self { predicate, steps: steps.clone(), columns, minute, source, level })
     }
 
-    /// By the counts of the manifest, which know nothing of time within the segment.
-    pub(super) fn by_manifest<'a>(&self, meta: &'a SegmentMeta) -> Answer<'a> {
+    /// By the counts of the manifest, which know nothing of time within the segment; an answer for each segment.
+    pub(super) fn by_manifest<'a>(&self, segments: &'a [Arc<SegmentMeta>]) -> Vec<Answer<'a>> {
+        self.judge(segments.iter().map(|meta| self.of_manifest(meta)).collect())
+    }
+
+    fn of_manifest<'a>(&self, meta: &'a SegmentMeta) -> Option<Vec<Cell<'a>>> {
         if self.minute && Minute::of(meta.time.min) != Minute::of(meta.time.max) {
-            return Answer::Unknown;
+            return None;
         }
         let cell = |source, level, rows| Cell { time: meta.time, source, level, rows };
+        let of_count =
+            |count: &'a SourceLevelCount| cell(count.source.as_deref(), count.level.as_deref(), count.rows);
         match &meta.counts {
-            Some(counts) => {
-                let cells = counts
-                    .iter()
-                    .map(|count| cell(count.source.as_deref(), count.level.as_deref(), count.rows));
-                self.judge(cells.collect())
-            }
-            None if self.source || self.level => Answer::Unknown,
-            None => self.judge(vec![cell(None, None, meta.rows)]),
+            Some(counts) => Some(counts.iter().map(of_count).collect()),
+            None if self.source || self.level => None,
+            None => Some(vec![cell(None, None, meta.rows)]),
         }
     }
 
@@ -136,17 +137,24 @@ impl Judge {
             let time = TimeRange::new(minute.min.max(meta.time.min), minute.max.min(meta.time.max));
             Cell { time, source: None, level: count.level, rows: count.rows }
         });
-        self.judge(cells.collect())
+        self.judge(vec![Some(cells.collect())]).pop().unwrap_or(Answer::Unknown)
     }
 
-    fn judge<'a>(&self, cells: Vec<Cell<'a>>) -> Answer<'a> {
-        let verdicts = match &self.predicate {
-            None => vec![Verdict::All; cells.len()],
-            Some(predicate) => self.verdicts(predicate, &cells),
+    /// Judges the cells of all segments in one go.
+    fn judge<'a>(&self, segments: Vec<Option<Vec<Cell<'a>>>>) -> Vec<Answer<'a>> {
+        let all: Vec<Cell<'a>> = segments.iter().flatten().flatten().copied().collect();
+        let mut verdicts = match &self.predicate {
+            None => vec![Verdict::All; all.len()],
+            Some(predicate) => self.verdicts(predicate, &all),
+        }
+        .into_iter();
+        let answer = |cells: Option<Vec<Cell<'a>>>| {
+            let Some(cells) = cells else { return Answer::Unknown };
+            let cells = Cells(cells.into_iter().zip(verdicts.by_ref()).collect());
+            let whole = !cells.0.iter().any(|(_, verdict)| *verdict == Verdict::Undecided);
+            if whole { Answer::Whole(cells) } else { Answer::Cut(cells) }
         };
-        let whole = !verdicts.contains(&Verdict::Undecided);
-        let cells = Cells(cells.into_iter().zip(verdicts).collect());
-        if whole { Answer::Whole(cells) } else { Answer::Cut(cells) }
+        segments.into_iter().map(answer).collect()
     }
 
     fn verdicts(&self, predicate: &Arc<dyn PhysicalExpr>, cells: &[Cell<'_>]) -> Vec<Verdict> {
@@ -207,13 +215,15 @@ impl Looks {
         columns: &SchemaRef,
     ) -> Result<BooleanArray> {
         let times = TimestampNanosecondArray::from(self.times.clone()).with_timezone("UTC");
-        let text = |pick: fn(&Cell<'_>) -> Option<String>| -> ArrayRef {
-            let texts = self.places.iter().map(|place| cells.get(*place).and_then(pick));
-            Arc::new(texts.collect::<StringArray>())
-        };
-        let source = text(|cell| cell.source.map(str::to_owned));
-        let level = text(|cell| cell.level.map(str::to_owned));
-        let batch = RecordBatch::try_new(Arc::clone(columns), vec![Arc::new(times), source, level])?;
+        let at = |place: &usize| cells.get(*place);
+        let source: StringArray =
+            self.places.iter().map(|place| at(place).and_then(|cell| cell.source)).collect();
+        let level: StringArray =
+            self.places.iter().map(|place| at(place).and_then(|cell| cell.level)).collect();
+        let batch = RecordBatch::try_new(
+            Arc::clone(columns),
+            vec![Arc::new(times), Arc::new(source), Arc::new(level)],
+        )?;
         let holds = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
         let holds = holds.as_boolean_opt().cloned();
         holds.filter(|holds| holds.len() == self.places.len()).ok_or_else(|| {

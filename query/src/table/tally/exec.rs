@@ -1,31 +1,37 @@
 //! The operator that gives what statistics counted, and says in `EXPLAIN` what they did.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampNanosecondArray};
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_err};
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType,
 };
 use datafusion::physical_plan::memory::MemoryStream;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
 };
-use ironbark_storage::{BufferView, Minute, SegmentMeta, column};
+use ironbark_storage::{BufferView, Minute, column};
 
+use super::ask::Asked;
 use super::cells::{Cell, Cells, Verdict};
 
 /// Rows that stand for many.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Weighted {
+    /// Whether the minute, source and level are asked for.
+    asked: [bool; 3],
     times: Vec<i64>,
     sources: StringBuilder,
     levels: StringBuilder,
@@ -35,6 +41,25 @@ pub(super) struct Weighted {
 }
 
 impl Weighted {
+    /// None yet. They will be given in these columns.
+    pub(super) fn new(schema: &Schema) -> Self {
+        let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL];
+        Self {
+            asked: names.map(|name| schema.field_with_name(name).is_ok()),
+            times: Vec::new(),
+            sources: StringBuilder::new(),
+            levels: StringBuilder::new(),
+            weights: Vec::new(),
+            segments: 0,
+            rows: 0,
+        }
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.weights.len()
+    }
+
     /// Counts a segment none of whose cells is undecided.
     pub(super) fn count(&mut self, cells: &Cells<'_>) {
         self.segments += 1;
@@ -43,13 +68,24 @@ impl Weighted {
 
     /// Counts a segment but for some minutes; returns the number of rows in these.
     pub(super) fn count_outside(&mut self, cells: &Cells<'_>, minutes: &BTreeSet<Minute>) -> u64 {
+        let [by_minute, by_source, by_level] = self.asked;
+        let mut together: BTreeMap<_, Cell<'_>> = BTreeMap::new();
         let mut left_rows = 0;
         for (cell, verdict) in &cells.0 {
             if !minutes.is_empty() && minutes.contains(&Minute::of(cell.time.min)) {
                 left_rows += cell.rows;
-            } else if *verdict == Verdict::All {
+            } else if *verdict == Verdict::All && by_minute && by_level {
+                // Cells of one minute and level have nothing in common that is worth a search.
                 self.push(cell);
+            } else if *verdict == Verdict::All {
+                let minute = by_minute.then(|| Minute::of(cell.time.min));
+                let key = (minute, cell.source.filter(|_| by_source), cell.level.filter(|_| by_level));
+                let rows = |sum: &mut Cell<'_>| sum.rows += cell.rows;
+                together.entry(key).and_modify(rows).or_insert(*cell);
             }
+        }
+        for cell in together.values() {
+            self.push(cell);
         }
         left_rows
     }
@@ -96,18 +132,21 @@ pub(super) struct Read {
     cut: usize,
     buffers: usize,
     rows: u64,
+    tails_read: usize,
+    tails_cached: usize,
 }
 
 impl Read {
-    /// `cut` segments have `cut_rows` rows in the minutes that are read of them.
-    pub(super) fn new(
-        segments: &[Arc<SegmentMeta>],
-        buffers: &[BufferView],
-        cut: usize,
-        cut_rows: u64,
-    ) -> Self {
-        let rows = segments.iter().map(|meta| meta.rows).sum::<u64>() + super::buffered(buffers) + cut_rows;
-        Self { segments: segments.len(), cut, buffers: buffers.len(), rows }
+    pub(super) fn new(asked: &Asked, buffers: &[BufferView]) -> Self {
+        let whole = asked.read.iter().map(|meta| meta.rows).sum::<u64>();
+        Self {
+            segments: asked.read.len(),
+            cut: asked.cut.len(),
+            buffers: buffers.len(),
+            rows: whole + asked.cut_rows + super::buffered(buffers),
+            tails_read: asked.tails_read,
+            tails_cached: asked.tails_cached,
+        }
     }
 }
 
@@ -117,10 +156,19 @@ pub(super) struct StatisticsExec {
     counted: Counted,
     read: Read,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+    /// The counted rows' share of the memory of all queries.
+    _memory: MemoryReservation,
 }
 
 impl StatisticsExec {
-    pub(super) fn new(counted: Counted, read: Read) -> Self {
+    /// Fails if the memory of all queries has no room for the rows.
+    pub(super) fn try_new(counted: Counted, read: Read, state: &dyn Session) -> Result<Self> {
+        let memory = MemoryConsumer::new("StatisticsExec").register(&state.runtime_env().memory_pool);
+        memory.try_grow(counted.batch.get_array_memory_size())?;
+        let metrics = ExecutionPlanMetricsSet::new();
+        MetricBuilder::new(&metrics).counter("tails_read", 0).add(read.tails_read);
+        MetricBuilder::new(&metrics).counter("tails_cached", 0).add(read.tails_cached);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(counted.batch.schema()),
             Partitioning::UnknownPartitioning(1),
@@ -128,7 +176,7 @@ impl StatisticsExec {
             Boundedness::Bounded,
         );
         let properties = Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative));
-        Self { counted, read, properties }
+        Ok(Self { counted, read, properties, metrics, _memory: memory })
     }
 }
 
@@ -183,6 +231,10 @@ impl ExecutionPlan for StatisticsExec {
         let slice = |start| batch.slice(start, rows_max.min(rows - start));
         let slices = (0..rows).step_by(rows_max).map(slice).collect();
         Ok(Box::pin(cooperative(MemoryStream::try_new(slices, batch.schema(), None)?)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 
     fn statistics_from_inputs(

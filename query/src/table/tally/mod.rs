@@ -16,6 +16,7 @@
 //! statistics equals the scan's. Statistics speak of segments as they were written: a segment with rows that are
 //! deleted but still in it, or expired, must be read.
 
+mod ask;
 mod cells;
 mod exec;
 mod function;
@@ -42,11 +43,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
-use ironbark_storage::{BufferView, LogSchema, Minute, SegmentMeta, Timestamp, column};
+use ironbark_storage::{BufferView, LogSchema, Minute, Timestamp, column};
 
 pub(crate) use self::rule::CountFromStatistics;
 
-use self::cells::{Answer, Judge};
+use self::ask::Asked;
+use self::cells::Judge;
 use self::exec::{Read, StatisticsExec, Weighted};
 use self::shape::Steps;
 use super::prune::{self, Kept};
@@ -54,8 +56,6 @@ use super::{LogTable, Rows};
 
 /// How many rows a row stands for. No column of logs has this name.
 const WEIGHT: &str = "_weight";
-/// A filter that cuts through more minutes than this has the cut segments read whole.
-const CUT_MINUTES_MAX: usize = 16;
 
 /// A table of logs as counts see it: rows of `timestamp`, `source`, `level` that stand for one row or for many.
 ///
@@ -108,55 +108,6 @@ impl TallyTable {
         });
         Ok(Arc::new(ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, plan)?))
     }
-
-    /// Asks the statistics of all segments.
-    async fn ask(&self, judge: &Judge, segments: Vec<Arc<SegmentMeta>>) -> Asked {
-        let mut asked = Asked::default();
-        let mut without = Vec::new();
-        for meta in segments {
-            if let Answer::Whole(cells) = judge.by_manifest(&meta) {
-                asked.weighted.count(&cells);
-            } else {
-                without.push(meta);
-            }
-        }
-        if !judge.minutes_may_answer() {
-            asked.read = without;
-            return asked;
-        }
-        let without = self.logs.minutes(without).await;
-        let mut cut = Vec::new();
-        for (meta, minutes) in &without {
-            match minutes.as_ref().map(|minutes| judge.by_minutes(meta, minutes)) {
-                Some(Answer::Whole(cells)) => asked.weighted.count(&cells),
-                Some(Answer::Cut(cells)) => cut.push((meta, cells)),
-                Some(Answer::Unknown) | None => asked.read.push(Arc::clone(meta)),
-            }
-        }
-        let minutes: BTreeSet<Minute> = cut.iter().flat_map(|(_, cells)| cells.undecided_minutes()).collect();
-        if minutes.len() > CUT_MINUTES_MAX {
-            asked.read.extend(cut.into_iter().map(|(meta, _)| Arc::clone(meta)));
-            return asked;
-        }
-        for (meta, cells) in cut {
-            asked.cut_rows += asked.weighted.count_outside(&cells, &minutes);
-            asked.cut.push(Arc::clone(meta));
-        }
-        asked.minutes = minutes;
-        asked
-    }
-}
-
-/// What the statistics said.
-#[derive(Default)]
-struct Asked {
-    weighted: Weighted,
-    /// Segments of which rows in `minutes` are read, and only those.
-    cut: Vec<Arc<SegmentMeta>>,
-    minutes: BTreeSet<Minute>,
-    cut_rows: u64,
-    /// Segments that are read whole.
-    read: Vec<Arc<SegmentMeta>>,
 }
 
 #[async_trait]
@@ -196,10 +147,10 @@ impl TableProvider for TallyTable {
         let snapshot = self.logs.snapshot(state).await?;
         let Kept { segments, buffers } = prune::prune(&snapshot, &self.filters, state)?;
         let judge = Judge::new(&self.filters, &self.steps, &self.schema, &schema, state)?;
-        let asked = self.ask(&judge, segments).await;
-        let read = Read::new(&asked.read, &buffers, asked.cut.len(), asked.cut_rows);
+        let asked = Asked::of(&self.logs, &judge, Weighted::new(&schema), &segments).await;
+        let read = Read::new(&asked, &buffers);
         let counted: Arc<dyn ExecutionPlan> =
-            Arc::new(StatisticsExec::new(asked.weighted.finish(&schema)?, read));
+            Arc::new(StatisticsExec::try_new(asked.weighted.finish(&schema)?, read, state)?);
         let mut inputs = vec![counted];
         if !asked.cut.is_empty() {
             let kept = Kept { segments: asked.cut, buffers: Vec::new() };

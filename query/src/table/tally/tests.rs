@@ -113,7 +113,7 @@ async fn a_filter_that_cuts_a_minute_reads_this_minute() {
     +-------+----+
     "#);
     insta::assert_snapshot!(reads(&fixture, sql).await, @r#"
-    StatisticsExec: counted: 36 rows of 1 segments in 10 cells, 1 segments in part; read: 6 rows of 0 segments, 0 buffers
+    StatisticsExec: counted: 36 rows of 1 segments in 4 cells, 1 segments in part; read: 6 rows of 0 segments, 0 buffers
     DataSourceExec: file_groups={1 group: [[…01.parquet]]}, projection=[level, 1 as _weight], file_type=parquet, predicate=timestamp@0 > 1795392325000000000 AND timestamp@0 < 1795392720000000000 AND timestamp@0 >= 1795392300000000000 AND timestamp@0 <= 1795392359999999999
     "#);
     // The same for a source: the tails know nothing of it, so the cut segments are read.

@@ -1,0 +1,138 @@
+//! Asks the statistics of all segments, the cheapest first, and sorts the segments by what is to be done with them.
+//!
+//! ```text
+//!   segments ─► counts of the manifest ─┬─► counted
+//!                                       └─► counts of the tail ─┬─► counted
+//!                                                               ├─► cut: counted but for a few minutes, these are read
+//!                                                               └─► read
+//! ```
+//!
+//! A token index that knows how many rows of a segment hold a token is to be asked between the two: it gives one cell
+//! for the segment. The rule has to let a filter pass then that is one such token and nothing else.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta};
+
+use super::cells::{Answer, Cells, Judge};
+use super::exec::Weighted;
+use crate::table::tails::Origin;
+use crate::table::{LogTable, TAILS_AT_ONCE};
+
+/// A filter that cuts through more minutes than this has the cut segments read whole.
+const CUT_MINUTES_MAX: usize = 16;
+/// Segments beyond this that a filter cuts are read whole: the counts of all of them are held at once.
+const CUT_SEGMENTS_MAX: usize = 256;
+/// Segments beyond this many cells, about 200 MB, are read.
+const CELLS_MAX: usize = 4 << 20;
+/// Segments whose manifest entries are judged in one go.
+const SEGMENTS_AT_ONCE: usize = 1_024;
+
+/// What the statistics said.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// What they counted.
+    pub(super) weighted: Weighted,
+    /// Segments of which rows in `minutes` are read, and only those.
+    pub(super) cut: Vec<Arc<SegmentMeta>>,
+    pub(super) minutes: BTreeSet<Minute>,
+    /// How many rows these are.
+    pub(super) cut_rows: u64,
+    /// Segments that are read whole.
+    pub(super) read: Vec<Arc<SegmentMeta>>,
+    /// Ends of segments that cost a request, and that were in memory.
+    pub(super) tails_read: usize,
+    pub(super) tails_cached: usize,
+}
+
+impl Asked {
+    /// Asks; `weighted` is empty still.
+    pub(super) async fn of(
+        logs: &LogTable,
+        judge: &Judge,
+        weighted: Weighted,
+        segments: &[Arc<SegmentMeta>],
+    ) -> Self {
+        let (cut, read, minutes) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut asked = Self { weighted, cut, minutes, cut_rows: 0, read, tails_read: 0, tails_cached: 0 };
+        let rest = asked.by_manifest(judge, segments);
+        if judge.minutes_may_answer() {
+            let cut = asked.by_minutes(logs, judge, &rest).await;
+            asked.cut(judge, cut);
+        } else {
+            asked.read = rest;
+        }
+        asked
+    }
+
+    fn has_room(&self, cells: &Cells<'_>) -> bool {
+        self.weighted.len().saturating_add(cells.0.len()) <= CELLS_MAX
+    }
+
+    /// Returns the segments that the manifest's counts do not decide.
+    fn by_manifest(&mut self, judge: &Judge, segments: &[Arc<SegmentMeta>]) -> Vec<Arc<SegmentMeta>> {
+        let mut rest = Vec::new();
+        for some in segments.chunks(SEGMENTS_AT_ONCE) {
+            for (meta, answer) in some.iter().zip(judge.by_manifest(some)) {
+                match answer {
+                    Answer::Whole(cells) if self.has_room(&cells) => self.weighted.count(&cells),
+                    _ => rest.push(Arc::clone(meta)),
+                }
+            }
+        }
+        rest
+    }
+
+    /// Returns the segments that the filter cuts; their undecided minutes are in `minutes`.
+    async fn by_minutes(
+        &mut self,
+        logs: &LogTable,
+        judge: &Judge,
+        segments: &[Arc<SegmentMeta>],
+    ) -> Vec<(Arc<SegmentMeta>, MinuteLevelCounts)> {
+        let mut cut = Vec::new();
+        for some in segments.chunks(TAILS_AT_ONCE) {
+            for (meta, counts, origin) in logs.minutes(some).await {
+                self.tails_read += usize::from(origin == Some(Origin::Store));
+                self.tails_cached += usize::from(origin == Some(Origin::Memory));
+                let Some(counts) = counts else {
+                    self.read.push(meta);
+                    continue;
+                };
+                match judge.by_minutes(&meta, &counts) {
+                    Answer::Whole(cells) if self.has_room(&cells) => {
+                        self.weighted.count(&cells);
+                        continue;
+                    }
+                    Answer::Cut(cells) => self.minutes.extend(cells.undecided_minutes()),
+                    Answer::Whole(_) | Answer::Unknown => {
+                        self.read.push(meta);
+                        continue;
+                    }
+                }
+                if cut.len() < CUT_SEGMENTS_MAX && self.minutes.len() <= CUT_MINUTES_MAX {
+                    cut.push((meta, counts));
+                } else {
+                    self.read.push(meta);
+                }
+            }
+        }
+        cut
+    }
+
+    /// Counts the cut segments outside of the undecided minutes. All of them leave out the same minutes, whichever
+    /// of them they are undecided in.
+    fn cut(&mut self, judge: &Judge, cut: Vec<(Arc<SegmentMeta>, MinuteLevelCounts)>) {
+        let few = self.minutes.len() <= CUT_MINUTES_MAX;
+        for (meta, counts) in cut {
+            match judge.by_minutes(&meta, &counts) {
+                Answer::Cut(cells) if few && self.has_room(&cells) => {
+                    self.cut_rows += self.weighted.count_outside(&cells, &self.minutes);
+                    self.cut.push(meta);
+                }
+                _ => self.read.push(meta),
+            }
+        }
+    }
+}
