@@ -1,7 +1,7 @@
 //! Which segments of a partition to merge next. Pure: the same segments give the same choice.
 //!
 //! ```text
-//!   small, level 0  ▪ ▪ ▪ ▪      4 to 16 neighbours in time ──► one of level 1
+//!   small, level 0  ▪ ▪ ▪ ▪      4 to 32 neighbours in time ──► one of level 1
 //!   small, level 1  ▪ ▪ ▪ ▪                                 ──► one of level 2
 //!   levels 0 and 1  ▪ ◾ ◾ … ◾    until they are full together ──► one of level 2
 //!   level 2         ◼ ◼ ◼ ◼      not full yet               ──► one of level 2
@@ -53,7 +53,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { inputs_min: 4, inputs_max: 16, target_rows: 4 << 20, target_bytes: 128 << 20 }
+        Self { inputs_min: 4, inputs_max: 32, target_rows: 4 << 20, target_bytes: 128 << 20 }
     }
 }
 

@@ -77,10 +77,10 @@ fn rows_of_busy_tables_are_merged_once() {
     assert_eq!(choice(&mixed, Growing), "0 1 2 3 4 -> 2 (full)");
     assert_eq!(choice(&segments(&[(1, 1_900_000); 3]), Growing), "0 1 -> 2 (full)");
     // The largest small segments, and the smallest others.
-    assert_eq!(choice(&segments(&[(0, 131_072); 4]), Growing), "0 1 2 3 -> 1 (tier)");
-    assert_eq!(choice(&segments(&[(0, 131_073); 15]), Growing), "settled");
-    let sixteen = choice(&segments(&[(0, 131_073); 16]), Growing);
-    assert!(sixteen.ends_with("14 15 -> 2 (full)"), "{sixteen}");
+    assert_eq!(choice(&segments(&[(0, 65_536); 4]), Growing), "0 1 2 3 -> 1 (tier)");
+    assert_eq!(choice(&segments(&[(0, 65_537); 31]), Growing), "settled");
+    let full = choice(&segments(&[(0, 65_537); 32]), Growing);
+    assert!(full.ends_with("30 31 -> 2 (full)"), "{full}");
 }
 
 #[test]
