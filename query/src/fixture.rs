@@ -12,8 +12,8 @@ use futures::TryStreamExt;
 use ironbark_storage::clock::ManualClock;
 use ironbark_storage::{
     Ambient, BufferView, Day, Epoch, LogBatchBuilder, Manifest, ManifestEdit, Partition, RowId, RowIdRange,
-    RowRef, SegmentId, SegmentOptions, Snapshot, Store, TableName, TableRef, Tables, TagKind, TagSet,
-    TenantId, TimeRange, TimeWindow, Timestamp, encode_segment, put_segment,
+    RowRef, SegmentId, SegmentMeta, SegmentOptions, Snapshot, Store, TableName, TableRef, Tables, TagKind,
+    TagSet, TenantId, TimeRange, TimeWindow, Timestamp, encode_segment, put_segment,
 };
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -208,13 +208,28 @@ impl Fixture {
     }
 
     pub(crate) async fn segment_stored(&self, batches: Vec<(Day, RecordBatch)>, row_group_rows: usize) {
+        self.segment_with(batches, row_group_rows, |_| {}).await;
+    }
+
+    /// Puts rows into segments as they were before there were indexes.
+    pub(crate) async fn segment_unindexed(&self, rows: &[Row], row_group_rows: usize) {
+        self.segment_with(self.stored(rows), row_group_rows, |meta| meta.index = None).await;
+    }
+
+    async fn segment_with(
+        &self,
+        batches: Vec<(Day, RecordBatch)>,
+        row_group_rows: usize,
+        edit: impl Fn(&mut SegmentMeta),
+    ) {
         for (day, batch) in batches {
             let id =
                 SegmentId::from_u128(u128::from(self.tables.next_segment.fetch_add(1, Ordering::SeqCst)));
             let options = SegmentOptions { compaction_level: 0, row_group_rows };
             let partition = Partition { table: self.table.clone(), day };
-            let segment =
+            let mut segment =
                 encode_segment(id, &partition, &[batch], &options, Timestamp::from_ns(START)).unwrap();
+            edit(&mut segment.meta);
             put_segment(self.store.as_ref(), &self.table, &segment).await.unwrap();
             let mut state = self.tables.state.lock();
             let entry = state.tables.entry(self.table.clone());

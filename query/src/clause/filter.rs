@@ -26,6 +26,41 @@ pub(crate) fn conjuncts(filters: &[Expr]) -> Vec<Clause> {
     }
 }
 
+/// A term that a row holds if it passes one of the filters, and only then, with the other filters: an index that
+/// counts the rows of the term counts those of this filter.
+pub(crate) fn split_term(filters: &[Expr]) -> Option<(Term, Vec<Expr>)> {
+    let (place, term) = filters.iter().enumerate().find_map(|(place, expr)| Some((place, exactly(expr)?)))?;
+    // A row without a value holds no term of it.
+    let is_implied = |expr: &Expr| match expr {
+        Expr::IsNotNull(inner) => subject(inner) == Some((term.kind(), Case::Exact)),
+        _ => false,
+    };
+    let others = filters.iter().enumerate().filter(|(other, expr)| *other != place && !is_implied(expr));
+    let others = others.map(|(_, expr)| expr.clone()).collect();
+    Some((term, others))
+}
+
+/// The term that a condition asks for, and nothing else.
+fn exactly(expr: &Expr) -> Option<Term> {
+    match expr {
+        Expr::Alias(alias) => exactly(&alias.expr),
+        Expr::IsTrue(inner) => exactly(inner),
+        Expr::ScalarFunction(call) => match call.args.first().and_then(subject) {
+            Some((TermKind::Message, Case::Exact)) => text::single_token(&search::query_of(call)?),
+            _ => None,
+        },
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            let sides = subject(left).zip(literal(right)).or_else(|| subject(right).zip(literal(left)));
+            let ((kind, case), value) = sides?;
+            let term = Term::new(kind, value);
+            let same = case == Case::Lowered && kind != TermKind::Message && term.text() == value;
+            // SQL lowers some letters by their neighbours, none of them in ASCII.
+            (same && value.is_ascii()).then_some(term)
+        }
+        _ => None,
+    }
+}
+
 fn clause(expr: &Expr) -> Clause {
     match expr {
         Expr::Alias(alias) => clause(&alias.expr),

@@ -13,7 +13,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use ironbark_storage::{RangeSet, Term, TermKind, lower, tokens};
 use proptest::prelude::*;
 
-use super::{TERMS_MAX, conjuncts};
+use super::{TERMS_MAX, conjuncts, split_term};
 use crate::fixture::Fixture;
 
 /// A session's functions and rules, over tables in memory.
@@ -153,6 +153,47 @@ fn clauses_are_bounded() {
     assert!(one(TERMS_MAX + 1).is_empty());
 }
 
+#[test]
+fn one_term_is_the_whole_condition_or_nothing() {
+    let fixture = Fixture::new();
+    let term = |condition: &str| {
+        let (term, others) = split_term(&filters(&fixture, condition))?;
+        Some(format!("{} & {} others", term.text(), others.len()))
+    };
+    for condition in [
+        "matches(message, 'Timeout')",
+        "matches(message, '\"timeout\"')",
+        "matches(message, 'timeout') IS TRUE",
+        "matches(message, 'timeout') AND message IS NOT NULL",
+        "lower(trace_id) = 'timeout'",
+        "span_id IS NOT NULL AND lower(span_id) = 'timeout'",
+    ] {
+        assert_eq!(term(condition).as_deref(), Some("timeout & 0 others"), "{condition}");
+    }
+    for condition in [
+        "matches(message, 'timeout') AND level = 'ERROR'",
+        "matches(message, 'timeout') AND trace_id IS NOT NULL",
+        "matches(message, 'timeout') AND matches(message, 'read')",
+    ] {
+        assert_eq!(term(condition).as_deref(), Some("timeout & 1 others"), "{condition}");
+    }
+    for condition in [
+        "matches(message, 'read timeout')",
+        "matches(message, 'time.out')",
+        "matches(message, 'timeout*')",
+        "matches(message, '=\"timeout\"')",
+        "matches(message, 'timeout') OR level = 'ERROR'",
+        "NOT matches(message, 'timeout')",
+        "matches(level, 'timeout')",
+        "trace_id = 'timeout'",
+        "lower(trace_id) = 'Timeout'",
+        "lower(trace_id) = 'σ'",
+        "lower(message) = 'timeout'",
+    ] {
+        assert_eq!(term(condition), None, "{condition}");
+    }
+}
+
 /// Texts out of few letters, those with strange cases among them.
 fn text() -> impl Strategy<Value = String> {
     let pieces = vec![
@@ -236,6 +277,7 @@ fn check(texts: &[String], condition: &str) {
         return;
     }
     let clauses = conjuncts(&filters);
+    let single = split_term(&filters).filter(|(_, others)| others.is_empty()).map(|(term, _)| term);
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let rows = rows(&texts);
     let context = context(&fixture);
@@ -256,6 +298,9 @@ fn check(texts: &[String], condition: &str) {
         let holds = clauses.iter().all(|clause| !clause.ranges(1, of_term).unwrap().is_empty());
         let passes = passes(row);
         assert!(holds || !passes, "{condition} is true of {text:?}, but {clauses:?} do not hold");
+        if let Some(term) = &single {
+            assert_eq!(held.contains(term), passes, "{condition} is {term:?} of {text:?}");
+        }
     }
 }
 

@@ -50,6 +50,15 @@ pub(super) fn of_query(query: &TextQuery) -> Clause {
     }
 }
 
+/// The one token that a search in `message` asks for, if that is all that it asks.
+pub(super) fn single_token(query: &TextQuery) -> Option<Term> {
+    let TextQuery::Term(term) = query else { return None };
+    let (None, Value::Word(text) | Value::Phrase(text)) = (&term.field, &term.value) else { return None };
+    let mut all = tokens(text);
+    let first = all.next()?;
+    all.next().is_none().then(|| Term::new(TermKind::Message, first.text))
+}
+
 fn of_value(value: &Value) -> Clause {
     match value {
         Value::Word(text) | Value::Phrase(text) => whole(text),

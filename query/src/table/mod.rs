@@ -209,9 +209,12 @@ impl LogTable {
         if clauses.is_empty() || segments.is_empty() {
             return (segments.into_iter().map(Narrowed::from).collect(), None);
         }
-        let indexes = Indexes { table: &self.table, store: &self.store, tails: &self.tails };
-        let (narrowed, report) = indexes.narrow(segments, &clauses).await;
+        let (narrowed, report) = self.indexes().narrow(segments, &clauses).await;
         (narrowed, Some(Arc::new(report)))
+    }
+
+    fn indexes(&self) -> Indexes<'_> {
+        Indexes { table: &self.table, store: &self.store, tails: &self.tails }
     }
 }
 

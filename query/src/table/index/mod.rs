@@ -66,6 +66,15 @@ impl From<Arc<SegmentMeta>> for Narrowed {
     }
 }
 
+/// What one index knows of the number of rows that hold a term.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TermCount {
+    /// Exactly; `None` where it does not know.
+    pub(super) rows: Option<u64>,
+    /// Where the tail came from; `None` where it could not be read, as the scan will tell.
+    pub(super) tail: Option<Origin>,
+}
+
 /// What one index said.
 #[derive(Debug)]
 struct Found {
@@ -117,6 +126,38 @@ impl Indexes<'_> {
             }
         }
         (kept, report)
+    }
+
+    /// How many rows of each segment hold the term.
+    pub(super) async fn counts(
+        &self,
+        segments: Vec<Arc<SegmentMeta>>,
+        term: &Term,
+    ) -> Vec<(Arc<SegmentMeta>, TermCount)> {
+        let lookups = segments.into_iter().map(|meta| async move {
+            let key = self.key(&meta);
+            let count = match self.tail(&key, &meta).await {
+                Ok((tail, origin)) => {
+                    let rows = self.count(&key, &meta, &tail, term).await;
+                    TermCount { rows, tail: Some(origin) }
+                }
+                Err(_) => TermCount { rows: None, tail: None },
+            };
+            (meta, count)
+        });
+        stream::iter(lookups).buffered(LOOKUPS_MAX).collect().await
+    }
+
+    async fn count(&self, key: &Path, meta: &SegmentMeta, tail: &SegmentTail, term: &Term) -> Option<u64> {
+        let index = usable(tail)?;
+        let rows = async {
+            let rare = self.bring(key, meta, tail, index, &[term], &mut Cost::default()).await?;
+            Ok(look_up(index, term, &rare)?.rows)
+        };
+        rows.await.unwrap_or_else(|error| {
+            failed(key, &error);
+            None
+        })
     }
 
     fn key(&self, meta: &SegmentMeta) -> Path {

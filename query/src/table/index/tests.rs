@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use ironbark_storage::{Piece, SegmentId, SegmentMeta, TableRef, Tables, key};
@@ -204,6 +204,63 @@ fn the_cache_of_pieces_is_bounded() {
     assert!(cache.get(id(0), Piece::Rare(2)).is_none());
     cache.put(id(0), Piece::Rare(1), b"again");
     assert_eq!(cache.get(id(0), Piece::Rare(1)).unwrap(), &b"again"[..]);
+}
+
+#[tokio::test]
+async fn segments_without_an_index_are_read_whole() {
+    let fixture = hours().await;
+    let old = |n: i64| Row::new(36_000 + n, "old", "INFO", &format!("request old{n} 7x33"));
+    fixture.segment_unindexed(&(0..20).map(old).collect::<Vec<_>>(), 10).await;
+    assert_eq!(count(&fixture, "search('7x33')").await, 21);
+    insta::assert_snapshot!(shown(&fixture, "SELECT * FROM logs WHERE search('7x33')").await, @"TokenIndexExec: message:7x33 1/40; kept segments=2/11, row_groups=1/40, ranges=1/40, rows=10/400, unindexed=1");
+}
+
+/// A term in more than eight ranges is counted by its index, if the rest of the filter holds for all of the segment.
+#[tokio::test]
+async fn a_term_is_counted_by_its_index() {
+    let fixture = hours().await;
+    let many = |n: i64| Row::new(36_000 + n, "many", "ERROR", &format!("request {n} TOOK long"));
+    fixture.segment(&(0..100).map(many).collect::<Vec<_>>(), 10).await;
+    let mut lines = Vec::new();
+    for condition in [
+        "search('took')",
+        "search('took') AND timestamp >= '2026-11-23T10:00:00Z'",
+        "search('took') AND timestamp >= '2026-11-23T10:00:50Z'",
+        "search('took') AND level = 'ERROR'",
+        "search('took') AND level IN ('ERROR', 'WARN') AND source <> 'x'",
+        "search('took') AND message LIKE '%7%'",
+        "search('nowhere')",
+        "lower(trace_id) = 'trace-3-1'",
+    ] {
+        let rows = count(&fixture, condition).await;
+        let plan = fixture.plan(&format!("SELECT count(*) FROM logs WHERE {condition}")).await;
+        let counted = plan.lines().find(|line| line.contains("StatisticsExec")).unwrap_or("none").trim();
+        let same = fixture.query(&format!("SELECT _row_id FROM logs WHERE {condition}")).await.unwrap();
+        assert_eq!(
+            same.iter().map(RecordBatch::num_rows).sum::<usize>(),
+            usize::try_from(rows).unwrap(),
+            "{condition}"
+        );
+        lines.push(format!("{condition}: {rows}\n    {counted}"));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    search('took'): 505
+        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 405 rows of 10 segments, 1 buffers
+    search('took') AND timestamp >= '2026-11-23T10:00:00Z': 105
+        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+    search('took') AND timestamp >= '2026-11-23T10:00:50Z': 55
+        StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 0 segments in part; read: 105 rows of 1 segments, 1 buffers
+    search('took') AND level = 'ERROR': 100
+        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+    search('took') AND level IN ('ERROR', 'WARN') AND source <> 'x': 105
+        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+    search('took') AND message LIKE '%7%': 149
+        none
+    search('nowhere'): 0
+        StatisticsExec: counted: 0 rows of 11 segments in 11 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+    lower(trace_id) = 'trace-3-1': 20
+        StatisticsExec: counted: 0 rows of 10 segments in 10 cells, 0 segments in part; read: 45 rows of 1 segments, 1 buffers
+    "#);
 }
 
 #[tokio::test]

@@ -7,8 +7,7 @@
 //!                                                               └─► read
 //! ```
 //!
-//! A token index that knows how many rows of a segment hold a token is to be asked between the two: it gives one cell
-//! for the segment. The rule has to let a filter pass then that is one such token and nothing else.
+//! How token indexes are asked is told in `term.rs`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ const CUT_SEGMENTS_MAX: usize = 256;
 /// Segments beyond this many cells, about 200 MB, are read.
 const CELLS_MAX: usize = 4 << 20;
 /// Segments whose manifest entries are judged in one go.
-const SEGMENTS_AT_ONCE: usize = 1_024;
+pub(super) const SEGMENTS_AT_ONCE: usize = 1_024;
 
 /// What the statistics said.
 #[derive(Debug)]
@@ -47,6 +46,12 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Nobody was asked yet.
+    pub(super) fn new(weighted: Weighted) -> Self {
+        let (cut, read, minutes) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Self { weighted, cut, minutes, cut_rows: 0, read, tails_read: 0, tails_cached: 0 }
+    }
+
     /// Asks; `weighted` is empty still.
     pub(super) async fn of(
         logs: &LogTable,
@@ -54,8 +59,7 @@ impl Asked {
         weighted: Weighted,
         segments: &[Arc<SegmentMeta>],
     ) -> Self {
-        let (cut, read, minutes) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let mut asked = Self { weighted, cut, minutes, cut_rows: 0, read, tails_read: 0, tails_cached: 0 };
+        let mut asked = Self::new(weighted);
         let rest = asked.by_manifest(judge, segments);
         if judge.minutes_may_answer() {
             let cut = asked.by_minutes(logs, judge, &rest).await;

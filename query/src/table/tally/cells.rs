@@ -43,6 +43,11 @@ pub(super) enum Verdict {
 pub(super) struct Cells<'a>(pub(super) Vec<(Cell<'a>, Verdict)>);
 
 impl Cells<'_> {
+    /// Whether the filter holds for all rows.
+    pub(super) fn are_all(&self) -> bool {
+        self.0.iter().all(|(_, verdict)| *verdict == Verdict::All)
+    }
+
     /// The minutes that must be read.
     pub(super) fn undecided_minutes(&self) -> impl Iterator<Item = Minute> {
         let undecided = self.0.iter().filter(|(_, verdict)| *verdict == Verdict::Undecided);

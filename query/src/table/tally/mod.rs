@@ -7,7 +7,7 @@
 //!                                             ▼ for each segment
 //!    manifest: rows by source, level ──┐
 //!    tail: rows by minute, level ──────┤ cells ─► the filter holds for ┬ all of its rows: one row, weight = its rows
-//!    (token index: its place)          ┘                               ├ none of them:    nothing
+//!    (token index: see term.rs)        ┘                               ├ none of them:    nothing
 //!                                                                      └ some of them:    these rows, weight 1
 //!    segments without such statistics, buffers ───────────────────────────────────────► their rows, weight 1
 //! ```
@@ -22,6 +22,7 @@ mod exec;
 mod function;
 mod rule;
 mod shape;
+mod term;
 
 #[cfg(test)]
 mod tests;
@@ -89,8 +90,9 @@ impl TallyTable {
             schema.field_with_name(name).is_ok()
                 || filter.as_ref().is_some_and(|f| f.column_refs().iter().any(|c| c.name == name))
         };
-        let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL].into_iter().filter(|name| used(name));
-        let columns = names.map(|name| LogSchema::stored().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let stored = LogSchema::stored();
+        let fields = stored.fields().iter().enumerate().filter(|(_, field)| used(field.name()));
+        let columns: Vec<usize> = fields.map(|(place, _)| place).collect();
         let rows = Rows { filters: &self.filters, columns: &columns, limit: None, state };
         let mut plan = self.logs.read(kept, &rows).await?;
         let scanned = plan.schema();

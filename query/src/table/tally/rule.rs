@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
+use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
@@ -18,6 +19,7 @@ use ironbark_storage::LogSchema;
 
 use super::function::tally;
 use super::shape::{Steps, is_constant_in_minutes};
+use super::term::TermTable;
 use super::{TallyTable, WEIGHT};
 use crate::table::LogTable;
 
@@ -60,17 +62,24 @@ fn rewritten(aggregate: &Aggregate) -> Result<Option<Aggregate>> {
         }
         groups.push(names.save(group).restore(asked));
     }
+    let mut all_rows = true;
     let mut counts = Vec::with_capacity(aggregate.aggr_expr.len());
     let weight = Expr::Column(Column::new(Some(source.scan.table_name.clone()), WEIGHT));
     for count in &aggregate.aggr_expr {
         let Some(counted) = Counted::of(count, &source)? else { return Ok(None) };
+        all_rows &= counted.which.is_none();
         counts.push(names.save(count).restore(counted.tally(&weight)?));
     }
     let filters = unnormalize_cols(source.filters.clone());
     // Without groups and filters DataFusion's own use of statistics needs no plan at all.
     let is_plain = groups.is_empty() && filters.is_empty();
-    let Some(steps) = Steps::of(&filters).filter(|_| !is_plain) else { return Ok(None) };
-    let table = TallyTable::new(logs.clone(), filters, steps);
+    let table: Arc<dyn TableProvider> = if let Some(steps) = Steps::of(&filters).filter(|_| !is_plain) {
+        Arc::new(TallyTable::new(logs.clone(), filters, steps))
+    } else if let Some(table) = TermTable::of(logs, &filters).filter(|_| groups.is_empty() && all_rows) {
+        Arc::new(table)
+    } else {
+        return Ok(None);
+    };
     let scan = source.scan_of(table, groups.iter().chain(&counts))?;
     let tallied = Aggregate::try_new(Arc::new(LogicalPlan::TableScan(scan)), groups, counts)?;
     Ok(same_columns(&tallied.schema, &aggregate.schema).then_some(tallied))
@@ -150,16 +159,26 @@ impl Source {
     }
 
     /// The scan of the weighted rows, with the columns that these expressions name.
-    fn scan_of<'a>(&self, table: TallyTable, exprs: impl Iterator<Item = &'a Expr>) -> Result<TableScan> {
+    fn scan_of<'a>(
+        &self,
+        table: Arc<dyn TableProvider>,
+        exprs: impl Iterator<Item = &'a Expr>,
+    ) -> Result<TableScan> {
         let used: Vec<&Column> = exprs.flat_map(Expr::column_refs).collect();
-        let fields = table.schema.fields().iter().enumerate();
+        let schema = table.schema();
+        let fields = schema.fields().iter().enumerate();
         let places = fields.filter(|(_, field)| {
             field.name() == WEIGHT || used.iter().any(|column| column.name == *field.name())
         });
         let projection = places.map(|(place, _)| place).collect();
-        TableScanBuilder::new(self.scan.table_name.clone(), provider_as_source(Arc::new(table)))
+        // The table applies its filters itself. Those of columns that it does not show would name nothing.
+        let is_shown = |filter: &&Expr| {
+            filter.column_refs().iter().all(|column| schema.field_with_name(&column.name).is_ok())
+        };
+        let shown = self.filters.iter().filter(is_shown).cloned().collect();
+        TableScanBuilder::new(self.scan.table_name.clone(), provider_as_source(table))
             .with_projection(Some(projection))
-            .with_filters(self.filters.clone())
+            .with_filters(shown)
             .build()
     }
 }
