@@ -186,6 +186,61 @@ async fn what_statistics_do_not_know_is_counted_by_the_scan() {
 }
 
 #[tokio::test]
+async fn rows_that_hold_a_frequent_word_are_counted_by_the_index() {
+    let fixture = Fixture::new();
+    let row = |n: i64| {
+        let text = if n % 3 == 0 { "Timeout: timeout" } else { "timeouts" };
+        Row::new(n * 10, "web", "INFO", &format!("{text} {n}"))
+    };
+    // Row groups of one row, so that nine rows are enough to be frequent.
+    fixture.segment(&(0..30).map(row).collect::<Vec<_>>(), 1).await;
+    fixture.segment(&(30..60).map(row).collect::<Vec<_>>(), 1).await;
+    fixture.buffer(&[Row::new(900, "web", "INFO", "TIMEOUT"), Row::new(901, "web", "INFO", "other")]);
+    let counted = [
+        "SELECT count(*) AS n FROM logs WHERE matches(message, 'timeout')",
+        "SELECT count(*) AS n FROM logs WHERE search('TimeOut') AND timestamp < '2026-11-24'",
+        "SELECT count(*) AS n FROM logs WHERE search('nowhere')",
+    ];
+    for sql in counted {
+        same(&fixture, sql).await;
+        let reads = reads(&fixture, sql).await;
+        assert!(reads.contains("StatisticsExec") && !reads.contains("parquet"), "{sql}\n{reads}");
+    }
+    insta::assert_snapshot!(same(&fixture, counted[0]).await, @r#"
+    +----+
+    | n  |
+    +----+
+    | 21 |
+    +----+
+    "#);
+    insta::assert_snapshot!(reads(&fixture, counted[0]).await, @r#"
+    StatisticsExec: counted: 20 rows of 2 segments in 2 cells, 0 segments in part; read: 2 rows of 0 segments, 1 buffers
+    DataSourceExec: partitions=1, partition_sizes=[1]
+    "#);
+    let cut = "SELECT count(*) AS n FROM logs WHERE search('timeout') AND timestamp < '2026-11-23T00:02:03Z'";
+    insta::assert_snapshot!(same(&fixture, cut).await, @r#"
+    +---+
+    | n |
+    +---+
+    | 5 |
+    +---+
+    "#);
+    for sql in [
+        cut,
+        "SELECT count(*) AS n FROM logs WHERE search('12')",
+        "SELECT count(*) AS n FROM logs WHERE search('timeout level:info')",
+        "SELECT count(*) AS n FROM logs WHERE search('timeout 12')",
+        "SELECT count(*) AS n FROM logs WHERE search('-timeout')",
+        "SELECT count(*) AS n FROM logs WHERE search('timeout*')",
+        "SELECT count(*) AS n FROM logs WHERE search('\"timeout: timeout\"')",
+        "SELECT level, count(*) AS n FROM logs WHERE search('timeout') GROUP BY level",
+        "SELECT count(*) FILTER (WHERE level = 'INFO') AS n FROM logs WHERE search('timeout')",
+    ] {
+        same(&fixture, sql).await;
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_tail_is_told_by_the_scan() {
     use object_store::{ObjectStoreExt, PutPayload};
     let fixture = half_an_hour().await;

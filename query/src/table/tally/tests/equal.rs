@@ -30,7 +30,9 @@ fn time() -> impl Strategy<Value = i64> {
 fn row() -> impl Strategy<Value = Row> {
     let source = prop::sample::select(vec!["", "web", "db"]);
     let level = prop::sample::select(vec!["", "INFO", "WARN", "odd"]);
-    (time(), source, level).prop_map(|(at, source, level)| Row { at, ..Row::new(0, source, level, "x") })
+    let message = prop::sample::select(vec!["x", "X: x y", "y"]);
+    (time(), source, level, message)
+        .prop_map(|(at, source, level, message)| Row { at, ..Row::new(0, source, level, message) })
 }
 
 fn piece() -> impl Strategy<Value = Piece> {
@@ -72,6 +74,8 @@ fn atom() -> impl Strategy<Value = String> {
         "CAST(timestamp AS DATE) = DATE '2026-11-23'",
         "CASE WHEN level = 'INFO' THEN timestamp < '2026-11-23T00:00:20Z' ELSE source = 'db' END",
         "message = 'x'",
+        "matches(message, 'x')",
+        "matches(message, 'x')",
     ]);
     prop_oneof![4 => times, 2 => spans, 1 => lists, 4 => plain.prop_map(str::to_owned)]
 }
