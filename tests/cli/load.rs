@@ -74,11 +74,15 @@ fn a_load_without_timestamps_says_so() {
     let place = Place::new();
     let docker = r#"{"log":"boom\n","stream":"stderr","time":"2026-01-05T10:00:00.5Z"}"#;
     place.file("docker.log", docker.as_bytes());
-    let ran = place.run(&["ingest", "docker.log"]).good();
+    for format in ["auto", "text"] {
+        let ran = place.run(&["ingest", "docker.log", "--format", format]).good();
+        assert!(!ran.text().contains("no timestamps were found"), "{ran:?}");
+    }
+    assert_eq!(place.count("timestamp = TIMESTAMP '2026-01-05T10:00:00.5Z'"), 2);
+    place.file("odd.ndjson", br#"{"message":"boom","moment":"2026-01-05T10:00:00.5Z"}"#);
+    let ran = place.run(&["ingest", "odd.ndjson"]).good();
     assert!(ran.text().contains("no timestamps were found"), "{ran:?}");
-    let ran = place.run(&["ingest", "docker.log", "--format", "text"]).good();
-    assert!(!ran.text().contains("no timestamps were found"), "{ran:?}");
-    assert_eq!(place.count("timestamp = TIMESTAMP '2026-01-05T10:00:00.5Z'"), 1);
+    assert_eq!(place.count("tags['moment'] = '2026-01-05T10:00:00.5Z'"), 1);
 }
 
 #[test]

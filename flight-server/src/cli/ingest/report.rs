@@ -17,8 +17,8 @@ use crate::cli::output::escape;
 const REASONS_SHOWN_MAX: usize = 10;
 
 /// What surprises people who load files of other formats.
-const UNTIMED: &str = "  no timestamps were found, so all rows have the time of this load; of JSON only the field `timestamp` counts \
-                       (--format text takes the lines whole and finds timestamps behind other names)";
+const UNTIMED: &str = "  no timestamps were found, so all rows have the time of this load; docs/INGEST.md \
+                       names the fields that count in JSON (--format text takes the lines whole and finds others)";
 
 /// What became of the lines of one file.
 #[derive(Clone, Debug, Default)]
