@@ -19,6 +19,7 @@ use parquet::file::metadata::KeyValue;
 
 use super::format::{KEY_MINUTE_LEVELS, metadata_value};
 use super::slices::{Columns, Entry};
+use super::varint::{Input, put, put_len};
 use super::{SegmentMeta, SegmentTail};
 use crate::{DAY_NS, Day, Error, Result, TimeRange, Timestamp};
 
@@ -198,22 +199,6 @@ fn is_filled(run: &[u64]) -> bool {
     run.first().is_some_and(|rows| *rows > 0)
 }
 
-fn put_len(bytes: &mut Vec<u8>, len: usize) {
-    put(bytes, u64::try_from(len).unwrap_or(u64::MAX));
-}
-
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let low = u8::try_from(number & 0x7f).unwrap_or(0);
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low);
-            return;
-        }
-        bytes.push(low | 0x80);
-    }
-}
-
 fn decode(bytes: &[u8], day: Day) -> Result<MinuteLevelCounts, &'static str> {
     let (body, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or("it is cut off")?;
     if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
@@ -224,7 +209,7 @@ fn decode(bytes: &[u8], day: Day) -> Result<MinuteLevelCounts, &'static str> {
         return Err("unknown version");
     }
     let count = input.len(LEVELS_MAX)?;
-    let levels = (0..count).map(|_| input.name()).collect::<Result<Vec<_>, _>>()?;
+    let levels = (0..count).map(|_| name(&mut input)).collect::<Result<Vec<_>, _>>()?;
     let mut cells = Vec::new();
     for level in 0..count {
         let mut minute = 0;
@@ -244,38 +229,9 @@ fn decode(bytes: &[u8], day: Day) -> Result<MinuteLevelCounts, &'static str> {
     if input.0.is_empty() { Ok(MinuteLevelCounts { day, levels, cells }) } else { Err("bytes are left over") }
 }
 
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn byte(&mut self) -> Result<u8, &'static str> {
-        let (first, rest) = self.0.split_first().ok_or("it ends too early")?;
-        self.0 = rest;
-        Ok(*first)
-    }
-
-    fn number(&mut self) -> Result<u64, &'static str> {
-        let mut number = 0u64;
-        for shift in (0..u64::BITS).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err("a number is too long")
-    }
-
-    fn len(&mut self, max: usize) -> Result<usize, &'static str> {
-        let number = usize::try_from(self.number()?).unwrap_or(usize::MAX);
-        if number > max { Err("a length is out of range") } else { Ok(number) }
-    }
-
-    fn name(&mut self) -> Result<Option<String>, &'static str> {
-        let Some(length) = self.len(TEXT_BYTES_MAX)?.checked_sub(1) else { return Ok(None) };
-        let (name, rest) = self.0.split_at_checked(length).ok_or("it ends too early")?;
-        self.0 = rest;
-        String::from_utf8(name.to_vec()).map(Some).map_err(|_| "a level is not text")
-    }
+fn name(input: &mut Input<'_>) -> Result<Option<String>, &'static str> {
+    let Some(length) = input.len(TEXT_BYTES_MAX)?.checked_sub(1) else { return Ok(None) };
+    String::from_utf8(input.take(length)?.to_vec()).map(Some).map_err(|_| "a level is not text")
 }
 
 #[cfg(test)]

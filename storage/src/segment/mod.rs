@@ -26,6 +26,7 @@ mod put;
 mod reader;
 mod slices;
 mod tail;
+mod varint;
 mod writer;
 
 #[cfg(test)]

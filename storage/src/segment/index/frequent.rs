@@ -13,15 +13,12 @@ use fst::{Map, MapBuilder};
 use super::TermKind;
 use super::ranges::RangeSet;
 use super::reader::Hits;
+use crate::segment::varint::{Input, put, put_len};
 
 /// How ranges are written.
 const FORM_ALL: u8 = 0;
 const FORM_GAPS: u8 = 1;
 const FORM_BITS: u8 = 2;
-
-/// Bits of a varint byte that count, and the one that says that another byte follows.
-const VARINT_BITS: u32 = 7;
-const VARINT_MORE: u8 = 0x80;
 
 /// A frequent term.
 #[derive(Debug)]
@@ -49,8 +46,8 @@ pub(super) fn encode(mut terms: Vec<Frequent>, ranges: u32) -> Result<(Vec<u8>, 
     let mut postings = Vec::new();
     for term in &terms {
         dictionary.insert(&term.key, u64::try_from(postings.len()).unwrap_or(u64::MAX))?;
-        put_varint(&mut postings, term.rows);
-        put_varint(&mut postings, u64::try_from(term.ranges.len()).unwrap_or(u64::MAX));
+        put(&mut postings, term.rows);
+        put_len(&mut postings, term.ranges.len());
         put_ranges(&mut postings, &term.ranges, ranges);
     }
     let mut bytes = dictionary.into_inner()?;
@@ -68,7 +65,7 @@ fn put_ranges(out: &mut Vec<u8>, held: &[u32], ranges: u32) {
     out.push(FORM_GAPS);
     let mut due = 0;
     for range in held {
-        put_varint(out, u64::from(range - due));
+        put(out, u64::from(range - due));
         due = range + 1;
     }
     let bits_bytes = ranges.div_ceil(u8::BITS) as usize;
@@ -107,63 +104,41 @@ impl Dictionary {
     pub(super) fn lookup(&self, key: &[u8]) -> Result<Option<Hits>, String> {
         let Some(start) = self.terms.get(key) else { return Ok(None) };
         let rest = usize::try_from(start).ok().and_then(|start| self.postings.get(start..));
-        let hits = rest.and_then(|mut rest| read_hits(&mut rest, self.ranges));
-        hits.map(Some).ok_or_else(|| "the ranges of a frequent term end early".to_owned())
+        let hits =
+            rest.ok_or("it begins behind the end").and_then(|rest| read_hits(Input(rest), self.ranges));
+        hits.map(Some).map_err(|reason| format!("the ranges of a frequent term: {reason}"))
     }
 }
 
-fn read_hits(from: &mut &[u8], ranges: u32) -> Option<Hits> {
-    let (rows, count) = (get_varint(from)?, get_varint(from)?);
-    let (form, rest) = from.split_first()?;
-    *from = rest;
-    let ranges = match *form {
+fn read_hits(mut from: Input<'_>, ranges: u32) -> Result<Hits, &'static str> {
+    let (rows, count) = (from.number()?, from.number()?);
+    let ranges = match from.byte()? {
         FORM_ALL => RangeSet::all(ranges),
         FORM_GAPS => {
             let mut held = RangeSet::none(ranges);
             let mut due = 0u32;
             for _ in 0..count {
-                let range = due.checked_add(u32::try_from(get_varint(from)?).ok()?)?;
+                let range = due.checked_add(from.small()?).ok_or("a range is out of range")?;
                 held.insert(range);
-                due = range.checked_add(1)?;
+                due = range.checked_add(1).ok_or("a range is out of range")?;
             }
             held
         }
         FORM_BITS => {
             let mut held = RangeSet::none(ranges);
+            let bits = from.take(ranges.div_ceil(u8::BITS) as usize)?;
             for range in 0..ranges {
-                let byte = from.get((range / u8::BITS) as usize)?;
-                if byte >> (range % u8::BITS) & 1 == 1 {
+                let byte = bits.get((range / u8::BITS) as usize);
+                if byte.is_some_and(|byte| byte >> (range % u8::BITS) & 1 == 1) {
                     held.insert(range);
                 }
             }
             held
         }
-        _ => return None,
+        _ => return Err("of an unknown form"),
     };
-    (u64::from(ranges.count()) == count).then_some(Hits { ranges, rows: Some(rows) })
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let [low, ..] = (value & u64::from(VARINT_MORE - 1)).to_le_bytes();
-        value >>= VARINT_BITS;
-        if value == 0 {
-            out.push(low);
-            return;
-        }
-        out.push(low | VARINT_MORE);
+    if u64::from(ranges.count()) != count {
+        return Err("more or fewer than they say");
     }
-}
-
-fn get_varint(from: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..u64::BITS).step_by(VARINT_BITS as usize) {
-        let (byte, rest) = from.split_first()?;
-        *from = rest;
-        value |= u64::from(byte & !VARINT_MORE) << shift;
-        if byte & VARINT_MORE == 0 {
-            return Some(value);
-        }
-    }
-    None
+    Ok(Hits { ranges, rows: Some(rows) })
 }
