@@ -271,18 +271,20 @@ fn copied(from: &SimDisk) -> SimDisk {
     to
 }
 
+/// A server that does nothing on its own, with random numbers of its own.
+async fn start(disk: &SimDisk, store: &Store, seed: u64) -> Result<Arc<Engine>> {
+    let builder = EngineBuilder::on_disk(Arc::new(disk.clone()), Path::new("/data"), store.clone());
+    let ambient = Ambient::seeded(Timestamp::from_ns(400 * DAY_NS), seed);
+    builder.config(config()).ambient(ambient).by_hand().open().await
+}
+
 #[tokio::test]
 async fn a_server_whose_data_directory_was_copied_stops_and_loses_nothing() {
     let (disk, store) = (disk(), Store::memory());
-    let start = async |disk: &SimDisk, seed| {
-        let builder = EngineBuilder::on_disk(Arc::new(disk.clone()), Path::new("/data"), store.clone());
-        let ambient = Ambient::seeded(Timestamp::from_ns(400 * DAY_NS), seed);
-        builder.config(config()).ambient(ambient).by_hand().open().await.unwrap()
-    };
-    let first = start(&disk, 1).await;
+    let first = start(&disk, &store, 1).await.unwrap();
     first.append(&logs(), batch(&["a"], 1), None).await.unwrap();
     let copy = copied(&disk);
-    let second = start(&copy, 2).await;
+    let second = start(&copy, &store, 2).await.unwrap();
     second.append(&logs(), batch(&["b"], 1), None).await.unwrap();
     assert_eq!(second.flush().await.unwrap().rows, 2, "the copy brings back what the log holds");
     // Nobody has told the first yet: these rows are acknowledged, and only its own disk has them.
@@ -302,7 +304,7 @@ async fn a_server_whose_data_directory_was_copied_stops_and_loses_nothing() {
     assert_eq!(messages(&visible(&second, &store, &logs()).await), ["a", "b"]);
     // The operator stops the second: a restart of the first brings back what only its disk has, and no row twice.
     drop((first, second));
-    let first = start(&disk.crash(3), 3).await;
+    let first = start(&disk.crash(3), &store, 3).await.unwrap();
     assert_eq!(messages(&visible(&first, &store, &logs()).await), ["a", "c", "d", "b"]);
     assert_eq!(first.flush().await.unwrap().rows, 2);
     first.append(&logs(), batch(&["g"], 1), None).await.unwrap();
@@ -312,34 +314,29 @@ async fn a_server_whose_data_directory_was_copied_stops_and_loses_nothing() {
 #[tokio::test]
 async fn an_old_copy_of_a_data_directory_is_refused_and_shows_no_row_twice() {
     let (disk, store) = (disk(), Store::memory());
-    let start = async |disk: &SimDisk, seed| {
-        let builder = EngineBuilder::on_disk(Arc::new(disk.clone()), Path::new("/data"), store.clone());
-        let ambient = Ambient::seeded(Timestamp::from_ns(400 * DAY_NS), seed);
-        builder.config(config()).ambient(ambient).by_hand().open().await
-    };
-    let first = start(&disk, 1).await.unwrap();
+    let first = start(&disk, &store, 1).await.unwrap();
     first.append(&logs(), batch(&["a"], 1), None).await.unwrap();
     drop(first);
     let old = copied(&disk);
     // The first flush lets the log go of the rows, the second lets the manifest forget them.
-    let newer = start(&disk, 2).await.unwrap();
+    let newer = start(&disk, &store, 2).await.unwrap();
     for message in ["b", "c"] {
         newer.append(&logs(), batch(&[message], 1), None).await.unwrap();
         newer.flush().await.unwrap();
     }
     newer.shutdown().await.unwrap();
     drop(newer);
-    let refused = start(&old, 3).await.unwrap_err();
+    let refused = start(&old, &store, 3).await.unwrap_err();
     insta::assert_snapshot!(refused, @"/data is an old copy: its WAL holds rows of default/default/default/logs from epoch 1, but another copy of this data directory went on, stored such rows and has none left before epoch 2; replayed, rows could be visible twice. Start the server with the newer copy. If it is lost, or to go on with this one, move /data/wal away and keep it: rows that only this WAL holds are not replayed then");
     assert_eq!(refused.kind(), ironbark_storage::ErrorKind::Fatal);
     // The newer copy starts as ever, and after the advice so does the old one.
-    let newer = start(&disk, 4).await.unwrap();
+    let newer = start(&disk, &store, 4).await.unwrap();
     assert_eq!(messages(&visible(&newer, &store, &logs()).await), ["a", "b", "c"]);
     drop(newer);
     for file in old.list(Path::new("/data/wal")).unwrap() {
         old.remove(&Path::new("/data/wal").join(&file.name)).unwrap();
     }
-    let moved = start(&old, 5).await.unwrap();
+    let moved = start(&old, &store, 5).await.unwrap();
     moved.append(&logs(), batch(&["d"], 1), None).await.unwrap();
     moved.flush().await.unwrap();
     assert_eq!(messages(&visible(&moved, &store, &logs()).await), ["a", "b", "c", "d"]);
@@ -348,22 +345,17 @@ async fn an_old_copy_of_a_data_directory_is_refused_and_shows_no_row_twice() {
 #[tokio::test]
 async fn a_copy_whose_shared_rows_another_flushed_keeps_its_own() {
     let (disk, store) = (disk(), Store::memory());
-    let start = async |disk: &SimDisk, seed| {
-        let builder = EngineBuilder::on_disk(Arc::new(disk.clone()), Path::new("/data"), store.clone());
-        let ambient = Ambient::seeded(Timestamp::from_ns(400 * DAY_NS), seed);
-        builder.config(config()).ambient(ambient).by_hand().open().await.unwrap()
-    };
-    let first = start(&disk, 1).await;
+    let first = start(&disk, &store, 1).await.unwrap();
     first.append(&logs(), batch(&["a"], 1), None).await.unwrap();
     let copy = copied(&disk);
-    let second = start(&copy, 2).await;
+    let second = start(&copy, &store, 2).await.unwrap();
     second.append(&logs(), batch(&["b"], 1), None).await.unwrap();
     assert_eq!(first.flush().await.unwrap().rows, 1);
     let refused = second.flush().await.unwrap_err();
     insta::assert_snapshot!(refused, @"manifest of default/default/default/logs: edit refused: rows of 1970-01-02 from row id 8796093022208 are committed already");
     insta::assert_snapshot!(second.status().stopped.unwrap(), @"the write path has stopped: another server with a copy of this data directory has taken over; stop one of the two");
     drop((first, second));
-    let second = start(&copy.crash(3), 3).await;
+    let second = start(&copy.crash(3), &store, 3).await.unwrap();
     assert_eq!(messages(&visible(&second, &store, &logs()).await), ["a", "b"]);
     assert_eq!(second.flush().await.unwrap().rows, 1);
     assert_eq!(messages(&visible(&second, &store, &logs()).await), ["a", "b"]);
