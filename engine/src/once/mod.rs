@@ -68,6 +68,7 @@ struct State {
     done: BTreeMap<Age, Name>,
     /// What those slots take, in bytes.
     done_bytes: usize,
+    done_bytes_max: usize,
     /// Keys done so far.
     count: u64,
     /// Keys that only the WAL holds, in its order. Those that were forgotten meanwhile need no file.
@@ -75,14 +76,14 @@ struct State {
 }
 
 impl State {
-    fn put_done(&mut self, name: Name, body_hash: u128, answer: Bytes, at: Timestamp, bytes_max: usize) {
+    fn put_done(&mut self, name: Name, body_hash: u128, answer: Bytes, at: Timestamp) {
         self.forget(&name);
         self.count = self.count.saturating_add(1);
         let age = (at, self.count);
         self.done_bytes = self.done_bytes.saturating_add(done_bytes(&name, &answer));
         self.done.insert(age, name.clone());
         self.slots.insert(name, Slot::Done { body_hash, answer, age });
-        while self.done_bytes > bytes_max && self.done.len() > 1 {
+        while self.done_bytes > self.done_bytes_max && self.done.len() > 1 {
             self.forget_oldest();
             metrics::counter!("ironbark_idempotency_keys_forgotten_early_total").increment(1);
         }
@@ -121,7 +122,6 @@ fn done_bytes((table, key): &Name, answer: &Bytes) -> usize {
 pub(crate) struct OnceTable {
     state: Arc<Mutex<State>>,
     keys_max: usize,
-    done_bytes_max: usize,
     keep_ns: i64,
 }
 
@@ -140,7 +140,6 @@ pub(crate) struct Claimed {
     state: Arc<Mutex<State>>,
     name: Name,
     once: Option<Once>,
-    done_bytes_max: usize,
     /// Dropping it wakes those who wait.
     _done: watch::Sender<()>,
 }
@@ -150,7 +149,7 @@ impl Claimed {
     pub(crate) fn done(mut self, lsn: Lsn, at: Timestamp) {
         let Some(once) = self.once.take() else { return };
         let mut state = self.state.lock();
-        state.put_done(self.name.clone(), once.body_hash, once.answer, at, self.done_bytes_max);
+        state.put_done(self.name.clone(), once.body_hash, once.answer, at);
         state.unsaved.push_back((lsn, self.name.clone()));
     }
 }
@@ -166,7 +165,8 @@ impl Drop for Claimed {
 impl OnceTable {
     pub(crate) fn new(keys_max: usize, keep_ms: u64) -> Self {
         let keep_ns = i64::try_from(keep_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-        Self { state: Arc::default(), keys_max, done_bytes_max: DONE_BYTES_MAX, keep_ns }
+        let state = State { done_bytes_max: DONE_BYTES_MAX, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), keys_max, keep_ns }
     }
 
     /// Takes a key, or gives the answer of the append that took it before; waits while that is still under way.
@@ -187,13 +187,8 @@ impl OnceTable {
                     let (sender, done) = watch::channel(());
                     state.forget(&name);
                     state.slots.insert(name.clone(), Slot::Pending { body_hash: once.body_hash, done });
-                    return Ok(Claim::Mine(Claimed {
-                        state: Arc::clone(&self.state),
-                        name,
-                        once: Some(once),
-                        done_bytes_max: self.done_bytes_max,
-                        _done: sender,
-                    }));
+                    let state = Arc::clone(&self.state);
+                    return Ok(Claim::Mine(Claimed { state, name, once: Some(once), _done: sender }));
                 }
             };
             match pending {
@@ -230,7 +225,7 @@ impl OnceTable {
         if let Some(lsn) = lsn {
             state.unsaved.push_back((lsn, name.clone()));
         }
-        state.put_done(name, key.once.body_hash, key.once.answer, key.at, self.done_bytes_max);
+        state.put_done(name, key.once.body_hash, key.once.answer, key.at);
     }
 
     /// The keys that are in no file yet and whose WAL records are before `floor`.

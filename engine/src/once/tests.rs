@@ -75,15 +75,16 @@ async fn keys_are_bounded_and_saved_in_the_order_of_the_log() {
 
 #[tokio::test]
 async fn answers_are_bounded_in_bytes_and_the_oldest_go_first() {
-    let (mut keys, logs) = (OnceTable::new(100, 1_000_000), TableRef::logs(TenantId::default()));
+    let (keys, logs) = (OnceTable::new(100, 1_000_000), TableRef::logs(TenantId::default()));
     let long = |key: &str| Once { answer: Bytes::from(vec![b'x'; 10_000]), ..once(key, 1) };
-    keys.done_bytes_max = 3 * 11_000;
+    let bytes_max = 3 * 11_000;
+    keys.state.lock().done_bytes_max = bytes_max;
     for (number, key) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
         let claimed = mine(&keys, &logs, long(key)).await;
         let number = i64::try_from(number).unwrap();
         claimed.done(Lsn::new(number.unsigned_abs() + 1), at(number));
     }
-    assert!(keys.state.lock().done_bytes <= keys.done_bytes_max);
+    assert!(keys.state.lock().done_bytes <= bytes_max);
     let mut kept = Vec::new();
     for key in ["a", "b", "c", "d", "e"] {
         let answer = keys.recall(&logs, &key.parse().unwrap(), 1, at(5)).await.unwrap();
@@ -93,7 +94,8 @@ async fn answers_are_bounded_in_bytes_and_the_oldest_go_first() {
     // What was forgotten needs no file any more, and what a file brings back is bounded too.
     let saved = keys.unsaved_before(Lsn::new(9));
     assert_eq!(saved.len(), 3);
-    let other = OnceTable { done_bytes_max: 11_000, ..OnceTable::new(100, 1_000_000) };
+    let other = OnceTable::new(100, 1_000_000);
+    other.state.lock().done_bytes_max = 11_000;
     saved.into_iter().rev().for_each(|key| other.restore(key, None));
     assert_eq!(other.state.lock().done.values().map(|(_, key)| key.as_str()).collect::<Vec<_>>(), ["e"]);
     // One answer is kept whatever its size, and a key that ran out is free and its memory given back.
