@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use ironbark_storage::{
-    AddSegments, Conflict, Epoch, FlushedRange, Manifest, ManifestEdit, Partition, RowIdRange, SegmentId,
-    SegmentMeta, SegmentOptions, encode_segment, put_segment,
+    AddSegments, Conflict, Epoch, Error as StorageError, FlushedRange, Manifest, ManifestEdit, Partition,
+    RowIdRange, SegmentId, SegmentMeta, SegmentOptions, encode_segment, put_segment,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -226,9 +226,7 @@ impl Inner {
         let begun_at = self.ambient.clock.now();
         let (manifest, fresh) = match table.log.commit(&base, ManifestEdit::Add(add)).await {
             Ok(manifest) => (manifest, true),
-            Err(error)
-                if is_conflict(&error, |conflict| matches!(conflict, Conflict::RowsCommitted { .. })) =>
-            {
+            Err(error @ StorageError::Conflict { conflict: Conflict::RowsCommitted { .. }, .. }) => {
                 let manifest = table.log.refresh(&base).await?;
                 // A commit of our own takes buffers whole. One of a copy may hold the rows that the copies share, and
                 // not those behind them, which stay in the log for the restart.
@@ -238,15 +236,16 @@ impl Inner {
                 }
                 (manifest, false)
             }
-            Err(error) => {
-                let is_replaced = |conflict: &Conflict| {
-                    matches!(conflict, Conflict::Fenced { .. } | Conflict::RowsForgotten { .. })
-                };
-                if is_conflict(&error, is_replaced) {
-                    self.intake.stop(StopReason::Fenced);
-                }
+            Err(
+                error @ StorageError::Conflict {
+                    conflict: Conflict::Fenced { .. } | Conflict::RowsForgotten { .. },
+                    ..
+                },
+            ) => {
+                self.intake.stop(StopReason::Fenced);
                 return Err(error.into());
             }
+            Err(error) => return Err(error.into()),
         };
         let mut state = table.state.lock();
         let before = state.buffers.open_partitions();
@@ -324,10 +323,6 @@ fn is_flushed(manifest: &Manifest, buffer: &FrozenBuffer) -> bool {
 fn is_flushed_in_part(manifest: &Manifest, buffer: &FrozenBuffer) -> bool {
     let is_whole = buffer.view.row_ids.iter().all(|ids| manifest.is_flushed(buffer.view.day, ids.last));
     is_flushed(manifest, buffer) && !is_whole
-}
-
-fn is_conflict(error: &ironbark_storage::Error, wanted: impl Fn(&Conflict) -> bool) -> bool {
-    matches!(error, ironbark_storage::Error::Conflict { conflict, .. } if wanted(conflict))
 }
 
 /// The rows of several buffers, one range for each day and epoch.
