@@ -128,7 +128,7 @@ pub enum Error {
          went on, stored such rows and has none left before epoch {floor}; replayed, rows could be visible twice. \
          Start the server with the newer copy. If it is lost, or to go on with this one, move {} away and \
          keep it: rows that only this WAL holds are not replayed then",
-        dir.display(), dir.join("wal").display()
+        dir.display(), dir.join(crate::home::WAL_DIR).display()
     )]
     OldCopy {
         /// The data directory.
