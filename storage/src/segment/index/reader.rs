@@ -77,7 +77,7 @@ impl TokenIndex {
         if self.head.frequent_bytes > 0 && self.frequent.get().is_none() {
             pieces.push(Piece::Frequent);
         }
-        pieces.extend(self.block(term).and_then(|block| u32::try_from(block).ok()).map(Piece::Rare));
+        pieces.extend(self.rare_piece(term));
         pieces
     }
 
@@ -126,8 +126,7 @@ impl TokenIndex {
             }
         }
         let mut ranges = RangeSet::none(self.head.ranges);
-        if let (Some(block), Some(bytes)) = (self.block(term), rare) {
-            let piece = Piece::Rare(u32::try_from(block).unwrap_or(u32::MAX));
+        if let (Some(piece), Some(bytes)) = (self.rare_piece(term), rare) {
             rare::lookup(bytes, term.hash(self.head.seed), &mut ranges)
                 .map_err(|reason| self.corrupt(piece, reason))?;
         }
@@ -136,9 +135,10 @@ impl TokenIndex {
         Ok(Hits { ranges, rows })
     }
 
-    fn block(&self, term: &Term) -> Option<usize> {
+    fn rare_piece(&self, term: &Term) -> Option<Piece> {
         let blocks = self.head.blocks.len();
-        (blocks > 0).then(|| block_of(term.hash(self.head.seed), blocks))
+        let block = (blocks > 0).then(|| block_of(term.hash(self.head.seed), blocks))?;
+        u32::try_from(block).ok().map(Piece::Rare)
     }
 
     fn corrupt(&self, piece: Piece, reason: String) -> Error {
