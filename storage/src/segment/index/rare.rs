@@ -16,7 +16,7 @@ const GAP_BITS: u32 = 5;
 const COUNT_BITS: u32 = 16;
 
 /// A term in a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) hash: u64,
     pub(super) range: u32,
@@ -25,14 +25,14 @@ pub(super) struct Entry {
 /// Encodes all entries. Blocks with more than 65,535 entries cannot come about: hashes spread evenly, and equal ones
 /// have at most 8 ranges.
 pub(super) fn encode(mut entries: Vec<Entry>, ranges: u32) -> (Vec<u8>, Vec<Block>) {
-    entries.sort_unstable();
     let total = u64::try_from(entries.len()).unwrap_or(u64::MAX);
     let blocks = usize::try_from(total.div_ceil(BLOCK_ENTRIES)).unwrap_or(usize::MAX);
+    let of = |entry: &Entry| block_of(entry.hash, blocks);
+    entries.sort_unstable_by_key(|entry| (of(entry), fingerprint(entry.hash), entry.range));
     let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(blocks));
-    let mut rest = entries.as_mut_slice();
+    let mut rest = entries.as_slice();
     for block in 0..blocks {
-        let (mine, after) =
-            rest.split_at_mut(rest.partition_point(|entry| block_of(entry.hash, blocks) <= block));
+        let (mine, after) = rest.split_at(rest.partition_point(|entry| of(entry) <= block));
         let encoded = encode_block(mine, ranges);
         bytes.extend_from_slice(&encoded);
         ends.push(Block {
@@ -44,8 +44,8 @@ pub(super) fn encode(mut entries: Vec<Entry>, ranges: u32) -> (Vec<u8>, Vec<Bloc
     (bytes, ends)
 }
 
-fn encode_block(entries: &mut [Entry], ranges: u32) -> Vec<u8> {
-    entries.sort_unstable_by_key(|entry| (fingerprint(entry.hash), entry.range));
+/// The entries are sorted.
+fn encode_block(entries: &[Entry], ranges: u32) -> Vec<u8> {
     let mut out = BitWriter::default();
     out.put(u32::from(u16::try_from(entries.len()).unwrap_or(u16::MAX)), COUNT_BITS);
     let width = width_of(ranges.saturating_sub(1));
