@@ -109,8 +109,7 @@ impl Policy {
     }
 
     fn fits(&self, inputs: &[Arc<SegmentMeta>], next: &SegmentMeta) -> bool {
-        let rows: u64 = inputs.iter().map(|segment| segment.rows).sum();
-        let bytes: u64 = inputs.iter().map(|segment| segment.bytes).sum();
+        let (rows, bytes) = size(inputs);
         inputs.len() < self.inputs_max
             && rows.saturating_add(next.rows) <= self.target_rows
             && bytes.saturating_add(next.bytes) <= self.target_bytes
@@ -138,8 +137,7 @@ impl Policy {
                 return Some(inputs);
             }
             inputs.push(Arc::clone(segment));
-            let rows = inputs.iter().map(|segment| segment.rows).sum();
-            let bytes = inputs.iter().map(|segment| segment.bytes).sum();
+            let (rows, bytes) = size(&inputs);
             if self.are_full(rows, bytes) {
                 return Some(inputs);
             }
@@ -159,7 +157,7 @@ impl Policy {
             inputs.push(Arc::clone(segment));
         }
         while let Some((largest, others)) = inputs.split_last() {
-            let rows: u64 = others.iter().map(|segment| segment.rows).sum();
+            let (rows, _) = size(others);
             if largest.rows <= rows.saturating_mul(REWRITE_RATIO_MAX) {
                 break;
             }
@@ -167,6 +165,11 @@ impl Policy {
         }
         (inputs.len() >= 2).then_some(inputs)
     }
+}
+
+/// Rows and bytes of segments together.
+fn size(segments: &[Arc<SegmentMeta>]) -> (u64, u64) {
+    segments.iter().fold((0, 0), |(rows, bytes), segment| (rows + segment.rows, bytes + segment.bytes))
 }
 
 fn by_time<'a>(segments: impl Iterator<Item = &'a Arc<SegmentMeta>>) -> Vec<&'a Arc<SegmentMeta>> {
