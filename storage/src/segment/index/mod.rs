@@ -46,9 +46,6 @@ pub enum TermKind {
 }
 
 impl TermKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Message, Self::TraceId, Self::SpanId];
-
     /// The number that stands for it in the format: part of the hash, and first byte of a frequent term.
     const fn code(self) -> u8 {
         match self {
