@@ -62,13 +62,8 @@ impl RecordReader {
             tags.push(key, Some(value), TagKind::String);
         }
         self.path.clear();
-        let mut fields =
-            Fields { reader: self, columns: &mut columns, aliases: Aliases::default(), tags, bad: None };
-        let mut json = serde_json::Deserializer::from_str(text);
-        json.deserialize_map(&mut fields).and_then(|()| json.end()).map_err(BadRecord::Syntax)?;
-        if let Some(bad) = fields.bad {
-            return Err(bad);
-        }
+        let mut fields = Fields { reader: self, columns: &mut columns, aliases: Aliases::default(), tags };
+        each_field(text, |key, value| fields.field(key, value))?;
         fields.take_aliases()?;
         let row = RowRef {
             timestamp: columns.timestamp,
@@ -117,23 +112,29 @@ impl RecordReader {
         if depth >= DEPTH_MAX {
             return Err(BadRecord::TooDeep(DEPTH_MAX));
         }
-        let mut nested = Nested { reader: self, tags, depth: depth + 1, bad: None };
-        let mut json = serde_json::Deserializer::from_str(value);
-        json.deserialize_map(&mut nested).map_err(BadRecord::Syntax)?;
-        nested.bad.map_or(Ok(()), Err)
+        each_field(value, |key, value| self.tag(key, value, depth + 1, tags))
     }
 }
 
-/// The fields of a record. Serde's errors hold texts only, so ours are carried beside.
-struct Fields<'r, 'c, 'a> {
-    reader: &'r mut RecordReader,
-    columns: &'c mut Columns<'a>,
-    aliases: Aliases<'a>,
-    tags: &'r mut TagSet,
+/// Hands out the fields of an object, of which a value keeps its text. A field that is bad does not end the object, so
+/// that damage behind it is told first.
+fn each_field<'a>(
+    object: &'a str,
+    take: impl FnMut(&str, &'a str) -> Result<(), BadRecord>,
+) -> Result<(), BadRecord> {
+    let mut visitor = EachField { take, bad: None };
+    let mut json = serde_json::Deserializer::from_str(object);
+    json.deserialize_map(&mut visitor).and_then(|()| json.end()).map_err(BadRecord::Syntax)?;
+    visitor.bad.map_or(Ok(()), Err)
+}
+
+/// Serde's errors hold texts only, so ours are carried beside.
+struct EachField<F> {
+    take: F,
     bad: Option<BadRecord>,
 }
 
-impl<'a> Visitor<'a> for &mut Fields<'_, '_, 'a> {
+impl<'a, F: FnMut(&str, &'a str) -> Result<(), BadRecord>> Visitor<'a> for &mut EachField<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,13 +143,21 @@ impl<'a> Visitor<'a> for &mut Fields<'_, '_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut fields: A) -> Result<(), A::Error> {
         while let Some((Text(key), value)) = fields.next_entry::<Text<'a>, &'a RawValue>()? {
-            let outcome = self.field(&key, value.get());
+            let outcome = (self.take)(&key, value.get());
             if self.bad.is_none() {
                 self.bad = outcome.err();
             }
         }
         Ok(())
     }
+}
+
+/// The fields of a record.
+struct Fields<'r, 'c, 'a> {
+    reader: &'r mut RecordReader,
+    columns: &'c mut Columns<'a>,
+    aliases: Aliases<'a>,
+    tags: &'r mut TagSet,
 }
 
 impl<'a> Fields<'_, '_, 'a> {
@@ -207,10 +216,10 @@ impl<'a> Fields<'_, '_, 'a> {
 
     /// An object that may have an alias among its fields; the others are flattened as ever.
     fn holder(&mut self, outer: &str, value: &'a str) -> Result<(), BadRecord> {
-        let mut holder = Holder { fields: self, outer, bad: None };
-        let mut json = serde_json::Deserializer::from_str(value);
-        json.deserialize_map(&mut holder).map_err(BadRecord::Syntax)?;
-        holder.bad.map_or(Ok(()), Err)
+        each_field(value, |key, value| match alias::inside(outer, key) {
+            Some(alias) => self.offer(alias, value),
+            None => self.reader.below(outer, key, value, self.tags),
+        })
     }
 
     /// Whether the record has the column's own field so far.
@@ -242,62 +251,6 @@ impl<'a> Fields<'_, '_, 'a> {
                 (Target::Message, Usable::Text(text)) => columns.message = Some(text),
                 (Target::TraceId, Usable::Text(text)) => columns.trace_id = Some(text),
                 (Target::SpanId, Usable::Text(text)) => columns.span_id = Some(text),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The fields of an object of a record in which an alias may be.
-struct Holder<'h, 'r, 'c, 'a> {
-    fields: &'h mut Fields<'r, 'c, 'a>,
-    outer: &'h str,
-    bad: Option<BadRecord>,
-}
-
-impl<'a> Visitor<'a> for &mut Holder<'_, '_, '_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut inner: A) -> Result<(), A::Error> {
-        while let Some((Text(key), value)) = inner.next_entry::<Text<'a>, &'a RawValue>()? {
-            let outcome = if let Some(alias) = alias::inside(self.outer, &key) {
-                self.fields.offer(alias, value.get())
-            } else {
-                let Fields { reader, tags, .. } = &mut *self.fields;
-                reader.below(self.outer, &key, value.get(), tags)
-            };
-            if self.bad.is_none() {
-                self.bad = outcome.err();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The fields of an object inside a record.
-struct Nested<'r> {
-    reader: &'r mut RecordReader,
-    tags: &'r mut TagSet,
-    depth: usize,
-    bad: Option<BadRecord>,
-}
-
-impl<'a> Visitor<'a> for &mut Nested<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut fields: A) -> Result<(), A::Error> {
-        while let Some((Text(key), value)) = fields.next_entry::<Text<'a>, &'a RawValue>()? {
-            let outcome = self.reader.tag(&key, value.get(), self.depth, self.tags);
-            if self.bad.is_none() {
-                self.bad = outcome.err();
             }
         }
         Ok(())
