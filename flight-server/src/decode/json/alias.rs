@@ -187,8 +187,7 @@ impl<'a> Aliases<'a> {
         slot.replace(held).map(|worse| (worse.alias.name, worse.value))
     }
 
-    /// The held ones at the end of a record, and whether each may go to its column. The source comes before the message
-    /// that it depends on.
+    /// The held ones at the end of a record, and whether each may go to its column.
     pub(super) fn take(&mut self, message_is_free: bool) -> impl Iterator<Item = (Held<'a>, bool)> + use<'a> {
         let name_of = |held: &Option<Held<'a>>| held.as_ref().map(|held| held.alias.name);
         let gelf = message_is_free && name_of(&self.message) == Some(GELF_MESSAGE);
