@@ -86,18 +86,22 @@ impl<R: Read> LineReader<R> {
     /// # Errors
     /// What the source answers, and nothing else.
     pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
-        let Some(found) = self.seek_end()? else { return Ok(None) };
+        let Some(Found { kept, terminated }) = self.seek_end()? else { return Ok(None) };
         self.number += 1;
         let (number, offset) = (self.number, self.offset);
-        self.offset += found.length + u64::from(found.terminated);
-        let Some(kept) = found.kept else {
-            let text = Err(TooLong { bytes: found.length, head: found.head });
-            return Ok(Some(Line { number, offset, text }));
+        self.offset += u64::from(terminated);
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(too_long) => {
+                self.offset += too_long.bytes;
+                return Ok(Some(Line { number, offset, text: Err(too_long) }));
+            }
         };
+        self.offset += u64::try_from(kept).unwrap_or(u64::MAX);
         let start = self.start;
-        self.start += kept + usize::from(found.terminated);
+        self.start += kept + usize::from(terminated);
         let bytes = self.buffer.get(start..start + kept).unwrap_or_default();
-        let bytes = if found.terminated { bytes.strip_suffix(b"\r").unwrap_or(bytes) } else { bytes };
+        let bytes = if terminated { bytes.strip_suffix(b"\r").unwrap_or(bytes) } else { bytes };
         Ok(Some(Line { number, offset, text: Ok(text(bytes)) }))
     }
 
@@ -112,33 +116,34 @@ impl<R: Read> LineReader<R> {
                 return self.skip_line().map(Some);
             }
             if let Some(at) = at {
-                return Ok(Some(Found::in_buffer(at, true)));
+                return Ok(Some(Found { kept: Ok(at), terminated: true }));
             }
             searched = rest.len();
             if self.fill()? == 0 {
-                return Ok((searched > 0).then(|| Found::in_buffer(searched, false)));
+                return Ok((searched > 0).then_some(Found { kept: Ok(searched), terminated: false }));
             }
         }
     }
 
     /// Reads on to the end of a line without keeping it.
     fn skip_line(&mut self) -> io::Result<Found> {
-        let mut length = 0;
+        let mut bytes = 0;
         let start = self.buffer.get(self.start..).and_then(|rest| rest.first_chunk());
         let head = start.copied().unwrap_or_default();
-        loop {
+        let terminated = loop {
             let rest = self.buffer.get(self.start..).unwrap_or_default();
             let at = memchr::memchr(b'\n', rest);
-            length += u64::try_from(at.unwrap_or(rest.len())).unwrap_or(u64::MAX);
+            bytes += u64::try_from(at.unwrap_or(rest.len())).unwrap_or(u64::MAX);
             if let Some(at) = at {
                 self.start += at + 1;
-                return Ok(Found { length, kept: None, terminated: true, head });
+                break true;
             }
             self.start = self.buffer.len();
             if self.fill()? == 0 {
-                return Ok(Found { length, kept: None, terminated: false, head });
+                break false;
             }
-        }
+        };
+        Ok(Found { kept: Err(TooLong { bytes, head }), terminated })
     }
 
     fn fill(&mut self) -> io::Result<usize> {
@@ -160,25 +165,10 @@ impl<R: Read> LineReader<R> {
 
 /// Where a line ends.
 struct Found {
-    /// Bytes of the line, without the LF.
-    length: u64,
-    /// The same, if the line is in the buffer.
-    kept: Option<usize>,
+    /// Bytes of the line without the LF, if they are in the buffer.
+    kept: Result<usize, TooLong>,
     /// Whether a LF follows.
     terminated: bool,
-    /// The first bytes of a line that is not kept.
-    head: [u8; HEAD_BYTES],
-}
-
-impl Found {
-    fn in_buffer(kept: usize, terminated: bool) -> Self {
-        Self {
-            length: u64::try_from(kept).unwrap_or(u64::MAX),
-            kept: Some(kept),
-            terminated,
-            head: [0; HEAD_BYTES],
-        }
-    }
 }
 
 fn text(bytes: &[u8]) -> Text<'_> {
