@@ -52,6 +52,10 @@ fn pieces_up_to(batch: &RecordBatch, piece: u64, row: u64, whole: u64) -> Result
     if batch.num_rows() > super::arrow::ROWS_MAX {
         return Err(BadBatch::TooManyRows { rows: batch.num_rows() });
     }
+    // Most batches are one piece, and are gone through once.
+    if fits(batch, 0, batch.num_rows(), piece) {
+        return Ok(vec![Piece { from: 0, rows: batch.num_rows(), too_large: false }]);
+    }
     if !fits(batch, 0, batch.num_rows(), whole) {
         return Err(BadBatch::Expanded { bytes_max: whole });
     }
