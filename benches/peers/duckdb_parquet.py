@@ -7,13 +7,8 @@ import worker
 
 
 def write_parquet(file, folder):
-    columns = ", ".join(f"{name}: '{kind}'" for name, kind in worker.JSON_COLUMNS.items())
     path = os.path.join(folder, "logs.parquet")
-    duckdb.sql(
-        "COPY (SELECT timestamp, source, level, message, trace_id, tags.env, tags.region, tags.host, tags.pod"
-        f" FROM read_json({worker.quoted(file)}, format='newline_delimited', columns={{{columns}}}))"
-        f" TO {worker.quoted(path)} (FORMAT parquet, COMPRESSION zstd)"
-    )
+    duckdb.sql(f"COPY ({worker.json_rows(file)}) TO {worker.quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
     return {"bytes": os.path.getsize(path)}
 
 

@@ -20,12 +20,7 @@ class Reference(worker.SqlPeer):
             if os.path.exists(old):
                 os.remove(old)
         self.connection = duckdb.connect(path)
-        columns = ", ".join(f"{name}: '{kind}'" for name, kind in worker.JSON_COLUMNS.items())
-        self.connection.execute(
-            "CREATE TABLE logs AS SELECT timestamp, source, level, message, trace_id,"
-            " tags.env, tags.region, tags.host, tags.pod"
-            f" FROM read_json({worker.quoted(file)}, format='newline_delimited', columns={{{columns}}})"
-        )
+        self.connection.execute(f"CREATE TABLE logs AS {worker.json_rows(file)}")
 
     def run(self, statement):
         return [list(row) for row in self.connection.execute(statement).fetchall()]

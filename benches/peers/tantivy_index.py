@@ -1,5 +1,6 @@
 """tantivy: an index with positions and stored rows, asked in process by one thread: a library's floor, not a server."""
 
+import datetime
 import json
 import os
 
@@ -123,8 +124,6 @@ def micros(timestamp):
     """Microseconds since 1970 of `2026-03-02T13:45:10.123456Z`."""
     day = timestamp[:10]
     if day not in DAYS:
-        import datetime
-
         DAYS[day] = int(datetime.datetime.fromisoformat(day + "T00:00:00+00:00").timestamp()) * 1_000_000
     hours, minutes, seconds, us = int(timestamp[11:13]), int(timestamp[14:16]), int(timestamp[17:19]), int(timestamp[20:26])
     return DAYS[day] + ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + us

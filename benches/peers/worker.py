@@ -29,6 +29,15 @@ def quoted(text):
     return "'" + text.replace("'", "''") + "'"
 
 
+def json_rows(file):
+    """A statement of DuckDB's: the rows of an NDJSON file, with a column for each tag."""
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in JSON_COLUMNS.items())
+    return (
+        "SELECT timestamp, source, level, message, trace_id, tags.env, tags.region, tags.host, tags.pod"
+        f" FROM read_json({quoted(file)}, format='newline_delimited', columns={{{columns}}})"
+    )
+
+
 def folder_bytes(folder):
     return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names)
 
