@@ -7,6 +7,7 @@
 //!                                           └──── compared ─────┴──► record/DATE-MACHINE/*.json
 //! ```
 
+pub mod arguments;
 pub mod corpus;
 mod error;
 mod facts;

@@ -1,7 +1,6 @@
 //! Writes a corpus to standard output: `corpus --rows N --seed S > file`.
 
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -11,18 +10,8 @@ use ironbark_benches::corpus::{Corpus, Spec};
 #[derive(Debug, Parser)]
 #[command(name = "corpus")]
 struct Arguments {
-    /// Rows to write
-    #[arg(long, default_value_t = 1_000_000)]
-    rows: u64,
-    /// What the corpus is drawn from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Other words, templates and sources, which follow from the seed
-    #[arg(long)]
-    sealed: bool,
-    /// Draw the templates from the logs `*.log` of a directory
-    #[arg(long, value_name = "DIR")]
-    templates_from: Option<PathBuf>,
+    #[command(flatten)]
+    spec: Spec,
     /// Write the planted words and how often they occur to standard error
     #[arg(long)]
     needles: bool,
@@ -40,13 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn write(arguments: &Arguments) -> std::io::Result<()> {
-    let spec = Spec {
-        rows: arguments.rows,
-        seed: arguments.seed,
-        sealed: arguments.sealed,
-        templates_from: arguments.templates_from.clone(),
-    };
-    let mut corpus = Corpus::open(&spec)?;
+    let mut corpus = Corpus::open(&arguments.spec)?;
     if arguments.needles {
         for needle in corpus.needles() {
             writeln!(std::io::stderr(), "{} {}", needle.hits, needle.word)?;

@@ -1,11 +1,12 @@
 //! Measures Ironbark and its peers on one corpus and records it: `suite [--quick] [--rows N] [--peers NAMES]`.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use ironbark_benches::arguments::Run;
 use ironbark_benches::corpus::Spec;
 use ironbark_benches::suite::{Options, measure};
 
@@ -16,18 +17,8 @@ struct Arguments {
     /// No peers, and only four questions cold
     #[arg(long)]
     quick: bool,
-    /// Rows of the corpus
-    #[arg(long, default_value_t = 1_000_000)]
-    rows: u64,
-    /// What the corpus is drawn from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// A corpus with other words, templates and sources, which follow from the seed
-    #[arg(long)]
-    sealed: bool,
-    /// Draw the templates from the logs `*.log` of a directory
-    #[arg(long, value_name = "DIR")]
-    templates_from: Option<PathBuf>,
+    #[command(flatten)]
+    spec: Spec,
     /// Peers, with commas: duckdb,chdb,datafusion,tantivy, or none; by default all that install
     #[arg(long, value_delimiter = ',')]
     peers: Option<Vec<String>>,
@@ -46,18 +37,11 @@ struct Arguments {
     /// Connections over which HTTP loads
     #[arg(long, default_value_t = 4)]
     connections: usize,
-    /// The ironbark binary; by default the one next to this program
-    #[arg(long, value_name = "PATH")]
-    server_binary: Option<PathBuf>,
     /// Where corpus, reference answers and databases go; by default ironbark/bench in the user's cache directory
     #[arg(long, value_name = "DIR")]
     work_dir: Option<PathBuf>,
-    /// The day of the run, YYYY-MM-DD; by default today
-    #[arg(long)]
-    date: Option<String>,
-    /// Where the record goes
-    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/record"))]
-    record: PathBuf,
+    #[command(flatten)]
+    run: Run,
 }
 
 #[tokio::main]
@@ -95,21 +79,12 @@ fn tell(text: &str) {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let binary = match arguments.server_binary {
-        Some(binary) => binary,
-        None => std::env::current_exe()?.parent().unwrap_or(Path::new(".")).join("ironbark"),
-    };
     let cache = || {
         let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap_or_else(std::env::temp_dir)
     };
     let options = Options {
-        spec: Spec {
-            rows: arguments.rows,
-            seed: arguments.seed,
-            sealed: arguments.sealed,
-            templates_from: arguments.templates_from,
-        },
+        spec: arguments.spec,
         is_quick: arguments.quick,
         peers: arguments.peers.map(|peers| peers.into_iter().filter(|peer| peer != "none").collect()),
         victoria: arguments.peer,
@@ -117,12 +92,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
         is_flight: arguments.load == "flight",
         connections: arguments.connections,
         s3_delay: arguments.s3_delay_ms.map(Duration::from_millis),
-        binary,
+        binary: arguments.run.server_binary()?,
         work_dir: arguments.work_dir.unwrap_or_else(|| cache().join("ironbark").join("bench")),
-        date: arguments.date,
+        date: arguments.run.date,
     };
     let report = measure(&options, &tell).await?;
-    let folder = report.save(&arguments.record)?;
+    let folder = report.save(&arguments.run.record)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{report}\nrecorded in {}", folder.display())?;
     out.flush()?;

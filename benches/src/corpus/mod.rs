@@ -44,16 +44,20 @@ const ROWS_PER_TRACE: u64 = 5;
 /// Traces of exactly so many rows that are remembered, drawn evenly from all.
 const TRACES_REMEMBERED: u64 = 40;
 
-/// Which corpus.
-#[derive(Debug, Clone, serde::Serialize)]
+/// Which corpus, also as programs are told on their command lines.
+#[derive(Debug, Clone, clap::Args, serde::Serialize)]
 pub struct Spec {
-    /// How many rows.
+    /// Rows of the corpus
+    #[arg(long, default_value_t = 1_000_000)]
     pub rows: u64,
-    /// What it is drawn from.
+    /// What the corpus is drawn from
+    #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Other words, templates and sources, which follow from the seed.
+    /// A corpus with other words, templates and sources, which follow from the seed
+    #[arg(long)]
     pub sealed: bool,
-    /// A directory of logs `*.log`, of which the templates are drawn.
+    /// Draw the templates from the logs `*.log` of a directory
+    #[arg(long, value_name = "DIR")]
     pub templates_from: Option<PathBuf>,
 }
 
