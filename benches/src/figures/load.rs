@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::report::{Load, Sizes, Stages, per, seconds};
+use super::report::{Load, Sizes, Stages, per, per_million, per_row, seconds};
 use super::serve;
 use crate::http::Connection;
 use crate::server::{self, Server, Settings};
@@ -63,16 +63,16 @@ impl Bench {
         let cpu_acknowledged = server.usage().cpu.saturating_sub(cpu_before);
         let settling = server.run(&["admin", "flush", "--wait"]).await?;
         let used = server.usage();
+        let cpu_settled = used.cpu.saturating_sub(cpu_before);
         check_rows(&server, self.rows).await?;
         let load = Load {
             name,
             rows_per_second: per(self.rows, sent.wall.as_secs_f64()),
             seconds: seconds(sent.wall),
             settling_seconds: seconds(settling.wall),
-            server_cpu_seconds_per_million_rows_acknowledged: self.per_million(cpu_acknowledged),
-            server_cpu_seconds_per_million_rows_settled: self
-                .per_million(used.cpu.saturating_sub(cpu_before)),
-            client_cpu_seconds_per_million_rows: sent.client_cpu.map(|cpu| self.per_million(cpu)),
+            server_cpu_seconds_per_million_rows_acknowledged: per_million(cpu_acknowledged, self.rows),
+            server_cpu_seconds_per_million_rows_settled: per_million(cpu_settled, self.rows),
+            client_cpu_seconds_per_million_rows: sent.client_cpu.map(|cpu| per_million(cpu, self.rows)),
             server_memory_peak_bytes: used.memory_peak_bytes,
             client_memory_peak_bytes: sent.client_memory_peak_bytes,
             retries: sent.retries,
@@ -104,16 +104,12 @@ impl Bench {
         collected.segments = compacted.segments;
         collected.segment_bytes_per_row = compacted.segment_bytes_per_row;
         Ok(Stages {
-            cpu_seconds_per_million_rows_flushed: self.per_million(flushing_cpu),
-            cpu_seconds_per_million_rows_compacting: self.per_million(compaction_cpu),
+            cpu_seconds_per_million_rows_flushed: per_million(flushing_cpu, self.rows),
+            cpu_seconds_per_million_rows_compacting: per_million(compaction_cpu, self.rows),
             flushed,
             compacted,
             collected,
         })
-    }
-
-    fn per_million(&self, cpu: Duration) -> f64 {
-        cpu.as_secs_f64() * per(1_000_000, 1.0) / per(self.rows, 1.0)
     }
 
     async fn ingest(&self, server: &Server) -> Result<Sent> {
@@ -158,11 +154,10 @@ impl Bench {
                 segment_bytes += segment.get("bytes").and_then(Value::as_u64).unwrap_or(0);
             }
         }
-        let per_row = |bytes| per(bytes, per(self.rows, 1.0));
         Ok(Sizes {
             segments,
-            segment_bytes_per_row: per_row(segment_bytes),
-            object_bytes_per_row: per_row(objects),
+            segment_bytes_per_row: per_row(segment_bytes, self.rows),
+            object_bytes_per_row: per_row(objects, self.rows),
             other_bytes: all - objects,
         })
     }
@@ -212,14 +207,22 @@ async fn check_rows(server: &Server, rows: u64) -> Result<()> {
 
 /// Runs a statement over HTTP and returns its rows as JSON objects.
 pub(crate) async fn sql(connection: &mut Connection, query: &str) -> Result<Vec<Value>> {
+    json_lines(&post_sql(connection, query).await?).collect()
+}
+
+/// Runs a statement over HTTP and returns the answer as it came: NDJSON.
+pub(crate) async fn post_sql(connection: &mut Connection, query: &str) -> Result<Vec<u8>> {
     let body = json!({ "query": query }).to_string();
     let headers = "content-type: application/json\r\naccept: application/x-ndjson\r\n";
-    let answer = connection.post("/sql", headers, body.as_bytes()).await?.success(query)?;
-    let rows = answer.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    rows.map(|line| {
+    Ok(connection.post("/sql", headers, body.as_bytes()).await?.success(query)?.body)
+}
+
+/// The rows of an answer in NDJSON.
+pub(crate) fn json_lines(body: &[u8]) -> impl Iterator<Item = Result<Value>> {
+    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| {
         serde_json::from_slice(line).map_err(|error| Error::unreadable("a row of an answer", &error))
     })
-    .collect()
 }
 
 /// Bytes of all files below a directory.

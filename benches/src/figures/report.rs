@@ -127,12 +127,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Corpus { rows, seed, bytes } = &self.corpus;
-        writeln!(
-            f,
-            "{} rows (seed {seed}), {:.1} bytes a row as NDJSON",
-            rows,
-            per(*bytes, per(*rows, 1.0))
-        )?;
+        writeln!(f, "{} rows (seed {seed}), {:.1} bytes a row as NDJSON", rows, per_row(*bytes, *rows))?;
         writeln!(
             f,
             "{} cores, {}, {}",
@@ -200,6 +195,16 @@ impl fmt::Display for Report {
 #[expect(clippy::cast_precision_loss, reason = "figures are rounded to a few digits")]
 pub(crate) fn per(number: u64, unit: f64) -> f64 {
     number as f64 / unit
+}
+
+/// Bytes a row.
+pub(crate) fn per_row(bytes: u64, rows: u64) -> f64 {
+    per(bytes, per(rows, 1.0))
+}
+
+/// Seconds of CPU time for a million rows.
+pub(crate) fn per_million(cpu: Duration, rows: u64) -> f64 {
+    seconds(cpu) * per(1_000_000, 1.0) / per(rows, 1.0)
 }
 
 pub(crate) fn seconds(time: Duration) -> f64 {

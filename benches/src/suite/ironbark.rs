@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::questions::Question;
 use crate::corpus::DAY_START_US;
+use crate::figures::load;
 use crate::http::Connection;
 use crate::{Error, Result};
 
-const HEADERS: &str = "content-type: application/json\r\naccept: application/x-ndjson\r\n";
 const TAGS: [&str; 4] = ["env", "region", "host", "pod"];
 const SECOND_US: u64 = 1_000_000;
 
@@ -52,29 +52,20 @@ pub(super) fn sql(question: &Question) -> String {
 
 /// Asks, and returns the answer as it came.
 pub(super) async fn ask(connection: &mut Connection, question: &Question) -> Result<Vec<u8>> {
-    let query = sql(question);
-    let body = json!({ "query": query }).to_string();
-    Ok(connection.post("/sql", HEADERS, body.as_bytes()).await?.success(&query)?.body)
+    load::post_sql(connection, &sql(question)).await
 }
 
 /// The plan of a question that was run, with its metrics.
 pub(super) async fn explain(connection: &mut Connection, question: &Question) -> Result<String> {
     let query = format!("EXPLAIN ANALYZE {}", sql(question));
-    let rows = crate::figures::load::sql(connection, &query).await?;
+    let rows = load::sql(connection, &query).await?;
     let plans = rows.iter().filter_map(|row| row.get("plan").and_then(Value::as_str));
     Ok(format!("{query}\n{}", plans.collect::<Vec<_>>().join("\n")))
 }
 
 /// The rows of an answer, in the form that all answers are compared in.
 pub(super) fn rows(question: &Question, body: &[u8]) -> Result<Vec<Value>> {
-    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines
-        .map(|line| {
-            let row: Value =
-                serde_json::from_slice(line).map_err(|error| Error::unreadable("a row", &error))?;
-            compared(question, &row)
-        })
-        .collect()
+    load::json_lines(body).map(|row| compared(question, &row?)).collect()
 }
 
 fn compared(question: &Question, row: &Value) -> Result<Value> {

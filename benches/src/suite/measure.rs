@@ -16,7 +16,7 @@ use super::s3::{Requests, Traffic};
 use super::target::{Ours, Target, Theirs, drop_page_cache};
 use super::victoria::Victoria;
 use crate::figures::load::{Bench, Route, folder_bytes, sql};
-use crate::figures::report::{milliseconds, per, quantile, seconds};
+use crate::figures::report::{milliseconds, per, per_million, per_row, quantile, seconds};
 use crate::http::Connection;
 use crate::{Error, Result};
 
@@ -49,16 +49,15 @@ pub(super) async fn load_ironbark(
         let url = segment.get("url").and_then(Value::as_str).unwrap_or_default();
         paths.push(url.trim_start_matches("file://").to_owned());
     }
-    let per_row = |bytes: u64| per(bytes, per(bench.rows, 1.0));
     let objects = folder.join("objects");
     // Segments in another store are not taken apart.
     let paths = if objects.is_dir() { paths } else { Vec::new() };
     let mut parts = BTreeMap::new();
     for (part, bytes) in python.parts(&paths)?.as_object().into_iter().flatten() {
-        parts.insert(part.clone(), per_row(bytes.as_u64().unwrap_or(0)));
+        parts.insert(part.clone(), per_row(bytes.as_u64().unwrap_or(0), bench.rows));
     }
     let manifests = if objects.is_dir() { manifests(&objects)? } else { 0 };
-    parts.insert("manifest".to_owned(), per_row(manifests));
+    parts.insert("manifest".to_owned(), per_row(manifests, bench.rows));
     let loaded = Loaded {
         rows_per_second: load.rows_per_second,
         seconds: load.seconds,
@@ -66,7 +65,7 @@ pub(super) async fn load_ironbark(
         cpu_seconds_per_million_rows_acknowledged: load.server_cpu_seconds_per_million_rows_acknowledged,
         cpu_seconds_per_million_rows_settled: load.server_cpu_seconds_per_million_rows_settled,
         memory_peak_bytes: load.server_memory_peak_bytes,
-        bytes_per_row: load.sizes.segment_bytes_per_row + per_row(manifests),
+        bytes_per_row: load.sizes.segment_bytes_per_row + per_row(manifests, bench.rows),
         parts,
     };
     let (binary, settings) = (bench.binary.clone(), bench.settings.clone());
@@ -89,10 +88,9 @@ pub(super) async fn load_peer(
     let figures = worker.load(file, &folder)?;
     let (wall, usage) = (began.elapsed(), worker.usage());
     drop(worker);
-    let million = per(rows, per(1_000_000, 1.0));
-    let cpu = seconds(usage.cpu.saturating_sub(cpu_before)) / million;
+    let cpu = per_million(usage.cpu.saturating_sub(cpu_before), rows);
     let bytes = figures.get("bytes").and_then(Value::as_u64).unwrap_or(0);
-    let per_row = |bytes: u64| per(bytes, per(rows, 1.0));
+    let per_row = |bytes: u64| per_row(bytes, rows);
     let parts = figures.get("parts").and_then(Value::as_object).into_iter().flatten();
     let loaded = Loaded {
         rows_per_second: per(rows, seconds(wall)),

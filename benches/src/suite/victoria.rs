@@ -13,8 +13,8 @@ use super::ironbark::{micros, moment};
 use super::questions::Question;
 use super::report::Loaded;
 use crate::corpus::DAY_START_US;
-use crate::figures::load::next_body;
-use crate::figures::report::{per, seconds};
+use crate::figures::load::{json_lines, next_body};
+use crate::figures::report::{per, per_million, per_row, seconds};
 use crate::http::{Connection, encode};
 use crate::process;
 use crate::{Error, Result};
@@ -74,7 +74,7 @@ impl Victoria {
             ));
         }
         let usage = self.usage();
-        let cpu = seconds(usage.cpu.saturating_sub(cpu_before)) / per(rows, per(1_000_000, 1.0));
+        let cpu = per_million(usage.cpu.saturating_sub(cpu_before), rows);
         let metrics = self.connection.get("/metrics").await?.success("GET /metrics")?.text();
         Ok(Loaded {
             rows_per_second: per(rows, seconds(wall)),
@@ -83,7 +83,7 @@ impl Victoria {
             cpu_seconds_per_million_rows_acknowledged: cpu,
             cpu_seconds_per_million_rows_settled: cpu,
             memory_peak_bytes: usage.memory_peak_bytes,
-            bytes_per_row: per(data_bytes(&metrics), per(rows, 1.0)),
+            bytes_per_row: per_row(data_bytes(&metrics), rows),
             parts: std::collections::BTreeMap::new(),
         })
     }
@@ -144,14 +144,7 @@ fn logsql(question: &Question) -> String {
 
 /// The rows of an answer, in the form that all answers are compared in. All its values are strings.
 pub(super) fn rows(question: &Question, body: &[u8]) -> Result<Vec<Value>> {
-    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines
-        .map(|line| {
-            let row: Value = serde_json::from_slice(line)
-                .map_err(|error| Error::unreadable("a row of VictoriaLogs", &error))?;
-            compared(question, &row)
-        })
-        .collect()
+    json_lines(body).map(|row| compared(question, &row?)).collect()
 }
 
 fn compared(question: &Question, row: &Value) -> Result<Value> {
