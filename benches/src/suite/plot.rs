@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::Engine;
+use super::report::{Engine, ours};
 
 const COLOURS: [&str; 6] = ["#b5542b", "#4c78a8", "#72a66f", "#9d7ab3", "#c9a83f", "#7f7f7f"];
 const WIDTH: f64 = 900.0;
@@ -19,8 +19,7 @@ const POWER_MAX: i32 = 4;
 pub(super) fn svg(engines: &[Engine]) -> String {
     let mut body = String::new();
     let mut y = TOP;
-    let ours = engines.first().map(|engine| engine.questions.as_slice()).unwrap_or_default();
-    for name in ours.iter().map(|figures| figures.name) {
+    for name in ours(engines).iter().map(|figures| figures.name) {
         let before = y;
         for (engine, colour) in engines.iter().zip(COLOURS.iter().cycle()) {
             if let Some(hot) = engine.hot(name) {

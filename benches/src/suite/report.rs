@@ -10,7 +10,7 @@ use super::corpus::Outline;
 use super::plot;
 use super::s3::Requests;
 use crate::figures::Machine;
-use crate::figures::report::per;
+use crate::figures::report::{per, per_row};
 use crate::{Error, Result};
 
 /// In process over an index of many times our size: the limit of what can be had, not a rival.
@@ -159,9 +159,8 @@ impl Report {
 
     /// Plans of our answers.
     fn explains(&self) -> String {
-        let ours = self.engines.first().map(|engine| engine.questions.as_slice()).unwrap_or_default();
         let plan = |figures: &Figures| Some(format!("{}\n{}\n\n", figures.name, figures.explain.as_ref()?));
-        ours.iter().filter_map(plan).collect()
+        ours(&self.engines).iter().filter_map(plan).collect()
     }
 
     /// Requests to S3 of each question.
@@ -177,19 +176,16 @@ impl Report {
             "cold ms",
             "hot ms",
         ]);
-        let ours = self.engines.first().map(|engine| engine.questions.as_slice()).unwrap_or_default();
-        for figures in ours {
+        for figures in ours(&self.engines) {
             let cold = figures.cold.as_ref().and_then(|cold| cold.requests);
             let hot = figures.hot.as_ref().and_then(|hot| hot.requests);
             let mut row = vec![figures.name.to_owned()];
             for requests in [cold, hot] {
-                let cell = |of: fn(&Requests) -> u64| {
-                    requests.as_ref().map_or("–".to_owned(), |one| of(one).to_string())
-                };
+                let cell = |of: fn(&Requests) -> u64| cell(requests.as_ref().map(|one| of(one).to_string()));
                 row.extend([cell(|one| one.count), cell(|one| one.rounds), cell(|one| one.bytes >> 10)]);
             }
-            row.push(figures.cold.as_ref().map_or("–".to_owned(), |cold| short(cold.wall_ms_median)));
-            row.push(figures.hot.as_ref().map_or("–".to_owned(), |hot| short(hot.wall_ms_median)));
+            row.push(cell(figures.cold.as_ref().map(|cold| short(cold.wall_ms_median))));
+            row.push(cell(figures.hot.as_ref().map(|hot| short(hot.wall_ms_median))));
             table.row(row);
         }
         table
@@ -244,18 +240,14 @@ impl Report {
             let mut row = vec![name.to_owned()];
             for engine in &self.engines {
                 let Some(figures) = engine.question(name) else { continue };
-                row.push(match (&figures.failure, &figures.hot) {
-                    (Some(_), _) => "FAILED".to_owned(),
-                    (None, Some(hot)) => {
-                        format!("{} / {}", short(hot.wall_ms_median), short(hot.cpu_ms_median))
-                    }
-                    (None, None) => "–".to_owned(),
+                let medians = |hot: &Hot| pair(hot.wall_ms_median, hot.cpu_ms_median);
+                row.push(match figures.failure {
+                    Some(_) => "FAILED".to_owned(),
+                    None => cell(figures.hot.as_ref().map(medians)),
                 });
             }
             let hot = self.engines.first().and_then(|ours| ours.hot(name));
-            row.push(hot.map_or("–".to_owned(), |hot| {
-                format!("{} / {}", short(hot.wall_ms_p95), short(hot.cpu_ms_p95))
-            }));
+            row.push(cell(hot.map(|hot| pair(hot.wall_ms_p95, hot.cpu_ms_p95))));
             row.push(shown(ratio(&self.engines, name, |hot| hot.cpu_ms_median)));
             row.push(shown(ratio(&self.engines, name, |hot| hot.wall_ms_median)));
             table.row(row);
@@ -268,21 +260,17 @@ impl Report {
         heads.extend(self.engines.iter().map(|engine| engine.name.clone()));
         let mut table = Table { rows: vec![heads] };
         for name in self.names() {
-            let cold = |engine: &Engine| engine.question(name).and_then(|figures| figures.cold.clone());
+            let cold = |engine: &Engine| Some(short(engine.question(name)?.cold.as_ref()?.wall_ms_median));
             let times: Vec<_> = self.engines.iter().map(cold).collect();
             if times.iter().any(Option::is_some) {
-                let times = times
-                    .into_iter()
-                    .map(|time| time.map_or("–".to_owned(), |time| short(time.wall_ms_median)));
-                table.row(std::iter::once(name.to_owned()).chain(times));
+                table.row(std::iter::once(name.to_owned()).chain(times.into_iter().map(cell)));
             }
         }
         table
     }
 
     fn names(&self) -> impl Iterator<Item = &'static str> {
-        let ours = self.engines.first().map(|engine| engine.questions.as_slice()).unwrap_or_default();
-        ours.iter().map(|figures| figures.name)
+        ours(&self.engines).iter().map(|figures| figures.name)
     }
 }
 
@@ -297,6 +285,11 @@ impl Engine {
     }
 }
 
+/// The figures of the first engine, which is ours.
+pub(super) fn ours(engines: &[Engine]) -> &[Figures] {
+    engines.first().map(|engine| engine.questions.as_slice()).unwrap_or_default()
+}
+
 /// Our figure by the least of the rivals', and whose that is. None without a rival's.
 fn ratio<'a>(engines: &'a [Engine], question: &str, figure: impl Fn(&Hot) -> f64) -> Option<(f64, &'a str)> {
     let (ours, peers) = engines.split_first()?;
@@ -308,7 +301,16 @@ fn ratio<'a>(engines: &'a [Engine], question: &str, figure: impl Fn(&Hot) -> f64
 }
 
 fn shown(ratio: Option<(f64, &str)>) -> String {
-    ratio.map_or("–".to_owned(), |(ratio, name)| format!("{ratio:.2} {name}"))
+    cell(ratio.map(|(ratio, name)| format!("{ratio:.2} {name}")))
+}
+
+/// What a table shows where there is nothing: a dash.
+fn cell(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".to_owned())
+}
+
+fn pair(wall_ms: f64, cpu_ms: f64) -> String {
+    format!("{} / {}", short(wall_ms), short(cpu_ms))
 }
 
 /// Three digits, not more.
@@ -372,7 +374,7 @@ impl fmt::Display for Report {
             f,
             "{rows} rows (seed {}{sealed}, {hash}), {:.1} bytes a row as NDJSON, loaded by {}",
             spec.seed,
-            per(*bytes, per(*rows, 1.0)),
+            per_row(*bytes, *rows),
             self.load
         )?;
         let machine = &self.machine;
