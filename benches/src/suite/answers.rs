@@ -1,9 +1,7 @@
 //! Right answers, by DuckDB over the raw NDJSON, and the comparison with what came.
 
 use std::hash::{DefaultHasher, Hasher as _};
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -36,7 +34,8 @@ pub(super) fn right(
     let text = if let Ok(text) = std::fs::read(&cache) {
         text
     } else {
-        let text = compute(file, folder, &asked, python)?;
+        let scratch = tempfile::tempdir_in(folder).map_err(Error::file(folder))?;
+        let text = python.run("reference.py", &[file, scratch.path()], &asked)?;
         std::fs::write(&cache, &text).map_err(Error::file(&cache))?;
         text
     };
@@ -47,24 +46,6 @@ pub(super) fn right(
     }
     let mut all = all.into_iter();
     Ok(cases.iter().map(|case| all.by_ref().take(case.literals.len()).collect()).collect())
-}
-
-fn compute(file: &Path, folder: &Path, asked: &[u8], python: &Python) -> Result<Vec<u8>> {
-    let start = |source| Error::Start { program: python.binary.clone(), source };
-    let scratch = tempfile::tempdir_in(folder).map_err(Error::file(folder))?;
-    let mut command = Command::new(&python.binary);
-    command.arg(python.scripts.join("reference.py")).arg(file).arg(scratch.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(start)?;
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(asked).map_err(start)?;
-    }
-    let output = child.wait_with_output().map_err(start)?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let output = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(Error::Program { what: "the reference".to_owned(), output })
 }
 
 /// Fails unless an answer is the right one.

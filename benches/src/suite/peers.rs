@@ -56,16 +56,26 @@ impl Python {
 
     /// Bytes of Parquet files by part.
     pub(super) fn parts(&self, paths: &[String]) -> Result<Value> {
+        let parts = self.run("segments.py", &[], paths.join("\n").as_bytes())?;
+        serde_json::from_slice(&parts).map_err(|error| Error::unreadable("the segments' parts", &error))
+    }
+
+    /// Runs a script to its end and returns its output.
+    pub(super) fn run(&self, script: &str, arguments: &[&Path], input: &[u8]) -> Result<Vec<u8>> {
         let start = |source| Error::Start { program: self.binary.clone(), source };
         let mut command = Command::new(&self.binary);
-        command.arg(self.scripts.join("segments.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(self.scripts.join(script)).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(start)?;
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(paths.join("\n").as_bytes()).map_err(start)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input).map_err(start)?;
         }
         let output = child.wait_with_output().map_err(start)?;
-        serde_json::from_slice(&output.stdout)
-            .map_err(|error| Error::unreadable("the segments' parts", &error))
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(Error::Program { what: script.to_owned(), output: errors })
     }
 }
 
