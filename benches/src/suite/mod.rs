@@ -35,6 +35,7 @@ pub use s3::Requests;
 
 use measure::Plan;
 use peers::Python;
+use questions::Case;
 use s3::DelayedS3;
 
 /// Questions that the quick mode asks cold.
@@ -159,18 +160,16 @@ impl Peer {
 
 /// What is asked, with the right answers.
 fn plan(options: &Options, corpus: &Outline, file: &Path, python: &Python) -> Result<Plan> {
-    let mut cases = questions::cases(corpus).ok_or_else(|| {
+    let all = questions::cases(corpus).ok_or_else(|| {
         Error::unreadable("the corpus", &"it is too small for the questions: take --rows 450000")
     })?;
     // Of all questions, so that a run with fewer finds the same in the cache.
-    let mut right = answers::right(corpus, file, &options.work_dir, &cases, python)?;
-    if let Some(wanted) = &options.questions {
-        let keep: Vec<bool> = cases.iter().map(|case| wanted.iter().any(|name| name == case.name)).collect();
-        let mut kept = keep.iter();
-        cases.retain(|_| kept.next().is_some_and(|keep| *keep));
-        let mut kept = keep.iter();
-        right.retain(|_| kept.next().is_some_and(|keep| *keep));
-    }
+    let right = answers::right(corpus, file, &options.work_dir, &all, python)?;
+    let wanted = |case: &Case| {
+        options.questions.as_ref().is_none_or(|names| names.iter().any(|name| name == case.name))
+    };
+    let (cases, right): (Vec<_>, Vec<_>) =
+        all.into_iter().zip(right).filter(|(case, _)| wanted(case)).unzip();
     let names = || cases.iter().map(|case| case.name.to_owned());
     let cold = if options.is_quick { COLD_QUICK.map(str::to_owned).to_vec() } else { names().collect() };
     Ok(Plan {
