@@ -52,9 +52,10 @@ pub struct Requests {
 /// A running S3 server behind its proxy. Dropped, the server is ended.
 #[derive(Debug)]
 pub(super) struct DelayedS3 {
-    pid: String,
     traffic: Arc<Traffic>,
+    /// What the script that starts the server says of it, by name.
     values: Vec<(String, String)>,
+    /// Of the proxy.
     endpoint: String,
 }
 
@@ -66,6 +67,9 @@ pub(super) struct Traffic {
 impl DelayedS3 {
     /// Starts both. What the server stores goes below the folder.
     pub(super) async fn start(folder: &Path, delay: Duration) -> Result<Self> {
+        let broken = |source| Error::Connection { request: "listen for S3".to_owned(), source };
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(broken)?;
+        let endpoint = format!("http://{}", listener.local_addr().map_err(broken)?);
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/parts/seaweedfs.sh");
         run(&script, &["install"], folder)?;
         let folder = folder.join("s3");
@@ -76,13 +80,8 @@ impl DelayedS3 {
             .filter_map(|line| line.split_once('='))
             .map(|(name, value)| (name.trim_start_matches("IRONBARK_TEST_").to_owned(), value.to_owned()))
             .collect();
-        let traffic = Arc::<Traffic>::default();
-        let mut started = Self { pid: String::new(), traffic, values, endpoint: String::new() };
-        started.pid = started.value("PID");
+        let started = Self { traffic: Arc::default(), values, endpoint };
         let upstream = started.value("S3").trim_start_matches("http://").to_owned();
-        let broken = |source| Error::Connection { request: "listen for S3".to_owned(), source };
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(broken)?;
-        started.endpoint = format!("http://{}", listener.local_addr().map_err(broken)?);
         tokio::spawn(accept(listener, upstream, delay, Arc::clone(&started.traffic)));
         Ok(started)
     }
@@ -115,10 +114,11 @@ impl DelayedS3 {
 
 impl Drop for DelayedS3 {
     fn drop(&mut self) {
-        if !self.pid.is_empty() {
+        let pid = self.value("PID");
+        if !pid.is_empty() {
             // Not asked to end: it would wait for its connections, and what it stores goes with the run. A process that
             // has ended already is as dead as was asked for.
-            drop(Command::new("kill").args(["-KILL", &self.pid]).status());
+            drop(Command::new("kill").args(["-KILL", &pid]).status());
         }
     }
 }
