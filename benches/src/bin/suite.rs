@@ -10,7 +10,7 @@ use ironbark_benches::arguments::Run;
 use ironbark_benches::corpus::Spec;
 use ironbark_benches::suite::{Options, measure};
 
-/// Load a corpus, ask fourteen questions cold and hot, check every answer, do the same with peers, report ratios.
+/// Load a corpus, ask fifteen questions cold and hot, check every answer, do the same with peers, report ratios.
 #[derive(Debug, Parser)]
 #[command(name = "suite")]
 struct Arguments {

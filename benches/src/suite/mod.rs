@@ -1,4 +1,4 @@
-//! The suite: one corpus, the fourteen questions, Ironbark and its peers in one run.
+//! The suite: one corpus, the fifteen questions, Ironbark and its peers in one run.
 //!
 //! ```text
 //!   Spec ──► corpus.ndjson ──► reference (DuckDB, cached) ──► right answers ──┐

@@ -1,4 +1,4 @@
-//! The fourteen questions, and their literals: drawn from what the generator knows, other ones in each run, so that no
+//! The fifteen questions, and their literals: drawn from what the generator knows, other ones in each run, so that no
 //! cache of results can answer.
 
 use serde::Serialize;
