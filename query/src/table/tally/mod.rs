@@ -44,7 +44,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
-use ironbark_storage::{BufferView, LogSchema, Minute, Timestamp, column};
+use ironbark_storage::{BufferView, LogSchema, Minute, SegmentMeta, Timestamp, column};
 
 pub(crate) use self::rule::CountFromStatistics;
 
@@ -52,6 +52,7 @@ use self::ask::Asked;
 use self::cells::Judge;
 use self::exec::{Read, StatisticsExec, Weighted};
 use self::shape::Steps;
+use self::term::TermFilter;
 use super::prune::{self, Kept};
 use super::{LogTable, Rows};
 
@@ -66,14 +67,41 @@ struct TallyTable {
     logs: LogTable,
     /// What rows are counted, in bare column names. This scan alone applies it.
     filters: Vec<Expr>,
-    /// Where in time the filters change.
-    steps: Steps,
+    known: Known,
     schema: SchemaRef,
 }
 
+/// Which statistics can decide the filters.
+#[derive(Debug)]
+enum Known {
+    /// Counts by minute, source and level: the filters change at these steps in time only.
+    Steps(Steps),
+    /// Token indexes, where the counts decide all but one filter.
+    Term(TermFilter),
+}
+
 impl TallyTable {
-    fn new(logs: LogTable, filters: Vec<Expr>, steps: Steps) -> Self {
-        Self { logs, filters, steps, schema: schema() }
+    fn new(logs: LogTable, filters: Vec<Expr>, known: Known) -> Self {
+        Self { logs, filters, known, schema: schema() }
+    }
+
+    /// Asks the statistics of segments for rows with these columns.
+    async fn ask(
+        &self,
+        segments: &[Arc<SegmentMeta>],
+        schema: &Schema,
+        state: &dyn Session,
+    ) -> Result<Asked> {
+        let judge = |filters, steps| Judge::new(filters, steps, &self.schema, schema, state);
+        let weighted = Weighted::new(schema);
+        Ok(match &self.known {
+            Known::Steps(steps) => {
+                Asked::of(&self.logs, &judge(&self.filters, steps)?, weighted, segments).await
+            }
+            Known::Term(TermFilter { term, others, steps }) => {
+                term::ask(&self.logs, &judge(others, steps)?, term, weighted, segments).await
+            }
+        })
     }
 
     /// Rows of segments and buffers that the filters let through, each with weight 1. With `minutes` only those of
@@ -148,8 +176,7 @@ impl TableProvider for TallyTable {
         };
         let snapshot = self.logs.snapshot(state).await?;
         let Kept { segments, buffers } = prune::prune(&snapshot, &self.filters, state)?;
-        let judge = Judge::new(&self.filters, &self.steps, &self.schema, &schema, state)?;
-        let asked = Asked::of(&self.logs, &judge, Weighted::new(&schema), &segments).await;
+        let asked = self.ask(&segments, &schema, state).await?;
         let read = Read::new(&asked, &buffers);
         let counted: Arc<dyn ExecutionPlan> =
             Arc::new(StatisticsExec::try_new(asked.weighted.finish(&schema)?, read, state)?);
@@ -161,7 +188,7 @@ impl TableProvider for TallyTable {
         if !asked.read.is_empty() || !buffers.is_empty() {
             inputs.push(self.rows(Kept { segments: asked.read, buffers }, None, &schema, state).await?);
         }
-        if inputs.len() == 1 { Ok(inputs.swap_remove(0)) } else { UnionExec::try_new(inputs) }
+        UnionExec::try_new(inputs)
     }
 }
 

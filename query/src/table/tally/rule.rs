@@ -19,8 +19,8 @@ use ironbark_storage::LogSchema;
 
 use super::function::tally;
 use super::shape::{Steps, is_constant_in_minutes};
-use super::term::TermTable;
-use super::{TallyTable, WEIGHT};
+use super::term::TermFilter;
+use super::{Known, TallyTable, WEIGHT};
 use crate::table::LogTable;
 
 /// The rule.
@@ -73,13 +73,14 @@ fn rewritten(aggregate: &Aggregate) -> Result<Option<Aggregate>> {
     let filters = unnormalize_cols(source.filters.clone());
     // Without groups and filters DataFusion's own use of statistics needs no plan at all.
     let is_plain = groups.is_empty() && filters.is_empty();
-    let table: Arc<dyn TableProvider> = if let Some(steps) = Steps::of(&filters).filter(|_| !is_plain) {
-        Arc::new(TallyTable::new(logs.clone(), filters, steps))
-    } else if let Some(table) = TermTable::of(logs, &filters).filter(|_| groups.is_empty() && all_rows) {
-        Arc::new(table)
+    let known = if let Some(steps) = Steps::of(&filters).filter(|_| !is_plain) {
+        Known::Steps(steps)
+    } else if let Some(term) = TermFilter::of(&filters).filter(|_| groups.is_empty() && all_rows) {
+        Known::Term(term)
     } else {
         return Ok(None);
     };
+    let table = Arc::new(TallyTable::new(logs.clone(), filters, known));
     let scan = source.scan_of(table, groups.iter().chain(&counts))?;
     let tallied = Aggregate::try_new(Arc::new(LogicalPlan::TableScan(scan)), groups, counts)?;
     Ok(same_columns(&tallied.schema, &aggregate.schema).then_some(tallied))
@@ -161,7 +162,7 @@ impl Source {
     /// The scan of the weighted rows, with the columns that these expressions name.
     fn scan_of<'a>(
         &self,
-        table: Arc<dyn TableProvider>,
+        table: Arc<TallyTable>,
         exprs: impl Iterator<Item = &'a Expr>,
     ) -> Result<TableScan> {
         let used: Vec<&Column> = exprs.flat_map(Expr::column_refs).collect();
