@@ -34,13 +34,12 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use ironbark_storage::{
-    LogSchema, MinuteLevelCounts, Partition, SegmentMeta, Snapshot, TableRef, Tables, key, read_tail,
-};
+use ironbark_storage::{LogSchema, MinuteLevelCounts, SegmentMeta, Snapshot, TableRef, Tables};
 use object_store::ObjectStore;
 
 use self::index::{Indexes, Narrowed, Report, TokenIndexExec};
 use self::prune::Kept;
+use self::tails::Origin;
 use crate::clause;
 
 pub(crate) use index::ShowIndexes;
@@ -49,12 +48,6 @@ pub(crate) use reader::Reading;
 pub(crate) use segments::SEGMENTS_URL;
 pub(crate) use tails::TailCache;
 pub(crate) use tally::CountFromStatistics;
-
-/// Ends of segments that a query asks for at once when it counts.
-const TAILS_AT_ONCE: usize = 16;
-
-/// A segment, its counts, and where its end came from.
-type Minutes = (Arc<SegmentMeta>, Option<MinuteLevelCounts>, Option<tails::Origin>);
 
 /// The snapshots of one query: every mention of a table sees the same rows.
 pub(crate) struct Snapshots {
@@ -180,23 +173,19 @@ impl LogTable {
         }
     }
 
-    /// The counts by minute and level of these segments, where they have them and they can be read, and where their
-    /// ends came from. What hinders here hinders the scan as well, where it is told.
-    async fn minutes(&self, segments: &[Arc<SegmentMeta>]) -> Vec<Minutes> {
-        let asked = segments.iter().map(|meta| async {
-            let partition = Partition { table: self.table.clone(), day: meta.day };
-            let key = key::segment(&partition, meta.id);
-            let tail = self.tails.get(meta.id, read_tail(self.store.as_ref(), &key, meta)).await;
-            let origin = tail.as_ref().ok().map(|(_, origin)| *origin);
-            let counts = tail.and_then(|(tail, _)| MinuteLevelCounts::of_tail(&tail, meta));
-            let counts = counts.unwrap_or_else(|error| {
-                tracing::warn!(segment = %key, %error, "no counts by minute; its rows are read instead");
-                metrics::counter!("ironbark_query_statistics_unreadable_total").increment(1);
-                None
-            });
-            (Arc::clone(meta), counts, origin)
+    /// The counts by minute and level of a segment, if it has them and they can be read, and where its end came from.
+    /// What hinders here hinders the scan as well, where it is told.
+    async fn minutes(&self, meta: &SegmentMeta) -> (Option<MinuteLevelCounts>, Option<Origin>) {
+        let key = self.indexes().key(meta);
+        let tail = self.indexes().tail(&key, meta).await;
+        let origin = tail.as_ref().ok().map(|(_, origin)| *origin);
+        let counts = tail.and_then(|(tail, _)| MinuteLevelCounts::of_tail(&tail, meta));
+        let counts = counts.unwrap_or_else(|error| {
+            tracing::warn!(segment = %key, %error, "no counts by minute; its rows are read instead");
+            metrics::counter!("ironbark_query_statistics_unreadable_total").increment(1);
+            None
         });
-        futures::future::join_all(asked).await
+        (counts, origin)
     }
 
     /// Asks the token indexes of these segments, if there is anything to ask for.

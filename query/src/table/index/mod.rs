@@ -160,11 +160,12 @@ impl Indexes<'_> {
         })
     }
 
-    fn key(&self, meta: &SegmentMeta) -> Path {
+    pub(super) fn key(&self, meta: &SegmentMeta) -> Path {
         key::segment(&Partition { table: self.table.clone(), day: meta.day }, meta.id)
     }
 
-    async fn tail(&self, key: &Path, meta: &SegmentMeta) -> Result<(Arc<SegmentTail>, Origin)> {
+    /// The end of a segment, and where it came from.
+    pub(super) async fn tail(&self, key: &Path, meta: &SegmentMeta) -> Result<(Arc<SegmentTail>, Origin)> {
         self.tails.get(meta.id, read_tail(self.store.as_ref(), key, meta)).await
     }
 

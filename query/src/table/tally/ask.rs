@@ -12,13 +12,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::stream;
 use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta};
 
+use super::LogTable;
 use super::cells::{Answer, Cells, Judge};
 use super::exec::Weighted;
 use crate::table::tails::Origin;
-use crate::table::{LogTable, TAILS_AT_ONCE};
 
+/// Ends of segments that a query asks for at once when it counts.
+const TAILS_AT_ONCE: usize = 16;
 /// A filter that cuts through more minutes than this has the cut segments read whole.
 const CUT_MINUTES_MAX: usize = 16;
 /// Segments beyond this that a filter cuts are read whole: the counts of all of them are held at once.
@@ -62,12 +66,18 @@ impl Asked {
         let mut asked = Self::new(weighted);
         let rest = asked.by_manifest(judge, segments);
         if judge.minutes_may_answer() {
-            let cut = asked.by_minutes(logs, judge, &rest).await;
+            let cut = asked.by_minutes(logs, judge, rest).await;
             asked.cut(judge, cut);
         } else {
             asked.read = rest;
         }
         asked
+    }
+
+    /// Counts where the end of a segment came from.
+    pub(super) fn tail_came_from(&mut self, origin: Option<Origin>) {
+        self.tails_read += usize::from(origin == Some(Origin::Store));
+        self.tails_cached += usize::from(origin == Some(Origin::Memory));
     }
 
     fn has_room(&self, cells: &Cells<'_>) -> bool {
@@ -93,33 +103,35 @@ impl Asked {
         &mut self,
         logs: &LogTable,
         judge: &Judge,
-        segments: &[Arc<SegmentMeta>],
+        segments: Vec<Arc<SegmentMeta>>,
     ) -> Vec<(Arc<SegmentMeta>, MinuteLevelCounts)> {
+        let asked = segments.into_iter().map(|meta| async move {
+            let (counts, origin) = logs.minutes(&meta).await;
+            (meta, counts, origin)
+        });
+        let mut asked = stream::iter(asked).buffered(TAILS_AT_ONCE);
         let mut cut = Vec::new();
-        for some in segments.chunks(TAILS_AT_ONCE) {
-            for (meta, counts, origin) in logs.minutes(some).await {
-                self.tails_read += usize::from(origin == Some(Origin::Store));
-                self.tails_cached += usize::from(origin == Some(Origin::Memory));
-                let Some(counts) = counts else {
+        while let Some((meta, counts, origin)) = asked.next().await {
+            self.tail_came_from(origin);
+            let Some(counts) = counts else {
+                self.read.push(meta);
+                continue;
+            };
+            match judge.by_minutes(&meta, &counts) {
+                Answer::Whole(cells) if self.has_room(&cells) => {
+                    self.weighted.count(&cells);
+                    continue;
+                }
+                Answer::Cut(cells) => self.minutes.extend(cells.undecided_minutes()),
+                Answer::Whole(_) | Answer::Unknown => {
                     self.read.push(meta);
                     continue;
-                };
-                match judge.by_minutes(&meta, &counts) {
-                    Answer::Whole(cells) if self.has_room(&cells) => {
-                        self.weighted.count(&cells);
-                        continue;
-                    }
-                    Answer::Cut(cells) => self.minutes.extend(cells.undecided_minutes()),
-                    Answer::Whole(_) | Answer::Unknown => {
-                        self.read.push(meta);
-                        continue;
-                    }
                 }
-                if cut.len() < CUT_SEGMENTS_MAX && self.minutes.len() <= CUT_MINUTES_MAX {
-                    cut.push((meta, counts));
-                } else {
-                    self.read.push(meta);
-                }
+            }
+            if cut.len() < CUT_SEGMENTS_MAX && self.minutes.len() <= CUT_MINUTES_MAX {
+                cut.push((meta, counts));
+            } else {
+                self.read.push(meta);
             }
         }
         cut

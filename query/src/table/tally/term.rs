@@ -21,7 +21,6 @@ use super::cells::{Answer, Cell, Cells, Judge, Verdict};
 use super::exec::Weighted;
 use super::shape::Steps;
 use crate::clause;
-use crate::table::tails::Origin;
 
 /// Filters of which one asks for a term and nothing else.
 #[derive(Debug)]
@@ -58,8 +57,7 @@ pub(super) async fn ask(
         }
     }
     for (meta, count) in logs.indexes().counts(whole, term).await {
-        asked.tails_read += usize::from(count.tail == Some(Origin::Store));
-        asked.tails_cached += usize::from(count.tail == Some(Origin::Memory));
+        asked.tail_came_from(count.tail);
         match count.rows {
             Some(rows) => {
                 let cell = Cell { time: meta.time, source: None, level: None, rows };
