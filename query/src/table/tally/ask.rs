@@ -29,8 +29,6 @@ const CUT_MINUTES_MAX: usize = 16;
 const CUT_SEGMENTS_MAX: usize = 256;
 /// Segments beyond this many cells, about 200 MB, are read.
 const CELLS_MAX: usize = 4 << 20;
-/// Segments whose manifest entries are judged in one go.
-pub(super) const SEGMENTS_AT_ONCE: usize = 1_024;
 
 /// What the statistics said.
 #[derive(Debug)]
@@ -87,12 +85,10 @@ impl Asked {
     /// Returns the segments that the manifest's counts do not decide.
     fn by_manifest(&mut self, judge: &Judge, segments: &[Arc<SegmentMeta>]) -> Vec<Arc<SegmentMeta>> {
         let mut rest = Vec::new();
-        for some in segments.chunks(SEGMENTS_AT_ONCE) {
-            for (meta, answer) in some.iter().zip(judge.by_manifest(some)) {
-                match answer {
-                    Answer::Whole(cells) if self.has_room(&cells) => self.weighted.count(&cells),
-                    _ => rest.push(Arc::clone(meta)),
-                }
+        for (meta, answer) in judge.by_manifest(segments) {
+            match answer {
+                Answer::Whole(cells) if self.has_room(&cells) => self.weighted.count(&cells),
+                _ => rest.push(Arc::clone(meta)),
             }
         }
         rest

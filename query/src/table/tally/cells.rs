@@ -20,6 +20,9 @@ use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta, SourceLevelCount,
 
 use super::shape::Steps;
 
+/// Segments whose manifest entries are judged in one go.
+const SEGMENTS_AT_ONCE: usize = 1_024;
+
 /// Rows of a segment that share source and level, as far as these are asked for, and lie within a span of time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cell<'a> {
@@ -109,8 +112,14 @@ impl Judge {
     }
 
     /// By the counts of the manifest, which know nothing of time within the segment; an answer for each segment.
-    pub(super) fn by_manifest<'a>(&self, segments: &'a [Arc<SegmentMeta>]) -> Vec<Answer<'a>> {
-        self.judge(segments.iter().map(|meta| self.of_manifest(meta)).collect())
+    pub(super) fn by_manifest<'a>(
+        &'a self,
+        segments: &'a [Arc<SegmentMeta>],
+    ) -> impl Iterator<Item = (&'a Arc<SegmentMeta>, Answer<'a>)> {
+        segments.chunks(SEGMENTS_AT_ONCE).flat_map(|some| {
+            let answers = self.judge(some.iter().map(|meta| self.of_manifest(meta)).collect());
+            some.iter().zip(answers)
+        })
     }
 
     fn of_manifest<'a>(&self, meta: &'a SegmentMeta) -> Option<Vec<Cell<'a>>> {

@@ -16,7 +16,7 @@ use datafusion::logical_expr::Expr;
 use ironbark_storage::{SegmentMeta, Term};
 
 use super::LogTable;
-use super::ask::{Asked, SEGMENTS_AT_ONCE};
+use super::ask::Asked;
 use super::cells::{Answer, Cell, Cells, Judge, Verdict};
 use super::exec::Weighted;
 use super::shape::Steps;
@@ -50,11 +50,9 @@ pub(super) async fn ask(
 ) -> Asked {
     let mut asked = Asked::new(weighted);
     let mut whole = Vec::new();
-    for some in segments.chunks(SEGMENTS_AT_ONCE) {
-        for (meta, answer) in some.iter().zip(judge.by_manifest(some)) {
-            let is_whole = matches!(answer, Answer::Whole(cells) if cells.are_all());
-            (if is_whole { &mut whole } else { &mut asked.read }).push(Arc::clone(meta));
-        }
+    for (meta, answer) in judge.by_manifest(segments) {
+        let is_whole = matches!(answer, Answer::Whole(cells) if cells.are_all());
+        (if is_whole { &mut whole } else { &mut asked.read }).push(Arc::clone(meta));
     }
     for (meta, count) in logs.indexes().counts(whole, term).await {
         asked.tail_came_from(count.tail);
