@@ -25,7 +25,13 @@ pub(super) fn scan(
     Ok(DataSourceExec::from_data_source(source.with_limit(limit)))
 }
 
-fn slices(batch: &RecordBatch, rows_max: usize) -> impl Iterator<Item = RecordBatch> {
+/// How many rows a buffer has.
+pub(super) fn rows(buffer: &BufferView) -> u64 {
+    buffer.batches.iter().map(|batch| batch.num_rows() as u64).sum()
+}
+
+/// A batch in pieces of at most so many rows.
+pub(super) fn slices(batch: &RecordBatch, rows_max: usize) -> impl Iterator<Item = RecordBatch> {
     let rows = batch.num_rows();
     (0..rows).step_by(rows_max).map(move |start| batch.slice(start, rows_max.min(rows - start)))
 }

@@ -17,6 +17,8 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use ironbark_storage::{BufferView, LogSchema, SegmentMeta, Snapshot, TimeRange, column};
 
+use super::buffers;
+
 /// What of a snapshot a query must read.
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -114,7 +116,7 @@ fn of_segment(place: usize, meta: &SegmentMeta) -> Vec<Container<'_>> {
 }
 
 fn of_buffer(place: usize, buffer: &BufferView) -> Container<'_> {
-    let rows = buffer.batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    let rows = buffers::rows(buffer);
     let (source, level) = (Value::Unknown, Value::Unknown);
     Container { place, time: buffer.time, row_ids: None, rows, source, level }
 }

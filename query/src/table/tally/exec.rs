@@ -26,6 +26,7 @@ use ironbark_storage::{BufferView, Minute, column};
 
 use super::ask::Asked;
 use super::cells::{Cell, Cells, Verdict};
+use crate::table::buffers;
 
 /// Rows that stand for many.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl Read {
             segments: asked.read.len(),
             cut: asked.cut.len(),
             buffers: buffers.len(),
-            rows: whole + asked.cut_rows + super::buffered(buffers),
+            rows: whole + asked.cut_rows + buffers.iter().map(buffers::rows).sum::<u64>(),
             tails_read: asked.tails_read,
             tails_cached: asked.tails_cached,
         }
@@ -227,9 +228,7 @@ impl ExecutionPlan for StatisticsExec {
             return internal_err!("statistics have one partition, not {partition}");
         }
         let (batch, rows_max) = (&self.counted.batch, context.session_config().batch_size().max(1));
-        let rows = batch.num_rows();
-        let slice = |start| batch.slice(start, rows_max.min(rows - start));
-        let slices = (0..rows).step_by(rows_max).map(slice).collect();
+        let slices = buffers::slices(batch, rows_max).collect();
         Ok(Box::pin(cooperative(MemoryStream::try_new(slices, batch.schema(), None)?)))
     }
 

@@ -44,7 +44,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
-use ironbark_storage::{BufferView, LogSchema, Minute, SegmentMeta, Timestamp, column};
+use ironbark_storage::{LogSchema, Minute, SegmentMeta, Timestamp, column};
 
 pub(crate) use self::rule::CountFromStatistics;
 
@@ -212,10 +212,4 @@ fn within(minutes: &BTreeSet<Minute>) -> Expr {
         time().gt_eq(at(range.min)).and(time().lt_eq(at(range.max)))
     };
     minutes.iter().map(minute).reduce(Expr::or).unwrap_or_else(|| lit(false))
-}
-
-/// Rows of buffers.
-fn buffered(buffers: &[BufferView]) -> u64 {
-    let rows = buffers.iter().flat_map(|buffer| &buffer.batches).map(arrow::array::RecordBatch::num_rows);
-    rows.map(|rows| u64::try_from(rows).unwrap_or(u64::MAX)).sum()
 }
