@@ -12,7 +12,7 @@
 use ironbark_storage::{Term, TermKind, is_token_char, lower, tokens};
 
 use super::Clause;
-use crate::search::{Operand, Pattern, TextQuery, Value};
+use crate::search::{Operand, Pattern, Shape, TextQuery, Value};
 
 /// How a text is compared with a literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +75,14 @@ fn of_value(value: &Value) -> Clause {
 /// See the search's matcher for what a pattern means.
 fn of_pattern(pattern: &Pattern) -> Clause {
     let anything = Beside::Anything;
-    match pattern.pieces() {
-        [start, end] if end.is_empty() => started(start),
-        [start, end] if start.is_empty() => ended(end),
-        [start, inner, end] if start.is_empty() && end.is_empty() => {
-            held(inner, Case::Lowered, anything, anything)
-        }
+    match pattern.shape() {
+        Shape::Start(start) => started(start),
+        Shape::End(end) => ended(end),
+        Shape::Inner(inner) => held(inner, Case::Lowered, anything, anything),
         // The ends of these are also the ends of tokens, but to the tables of another library.
-        pieces => Clause::and(pieces.iter().map(|piece| held(piece, Case::Folded, anything, anything))),
+        Shape::Pieces(pieces) => {
+            Clause::and(pieces.iter().map(|piece| held(piece, Case::Folded, anything, anything)))
+        }
     }
 }
 

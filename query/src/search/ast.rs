@@ -154,6 +154,29 @@ impl Pattern {
     pub fn pieces(&self) -> &[String] {
         &self.0
     }
+
+    /// How it is matched.
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        match self.pieces() {
+            [start, end] if end.is_empty() => Shape::Start(start),
+            [start, end] if start.is_empty() => Shape::End(end),
+            [start, inner, end] if start.is_empty() && end.is_empty() => Shape::Inner(inner),
+            pieces => Shape::Pieces(pieces),
+        }
+    }
+}
+
+/// The sorts of patterns, of which each is matched in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape<'p> {
+    /// `pre*`.
+    Start(&'p str),
+    /// `*end`.
+    End(&'p str),
+    /// `*in*`.
+    Inner(&'p str),
+    /// All others.
+    Pieces(&'p [String]),
 }
 
 /// A regular expression that is known to compile within the limits.

@@ -15,7 +15,7 @@ use regex::{Regex, RegexBuilder};
 use ironbark_storage as storage;
 use storage::{Tokens, lower, tokens, tokens_from};
 
-use super::ast::{Cidr, Operand, Pattern, RegexText, Term, TextQuery, Value};
+use super::ast::{Cidr, Operand, Pattern, RegexText, Shape, Term, TextQuery, Value};
 use super::error::{Problem, SearchError};
 use super::ip::holds_address_in;
 use super::needle::{Edge, Needle};
@@ -126,32 +126,19 @@ fn words(text: &str) -> Node {
     }
 }
 
-/// Whether a pattern is matched by a regular expression; see [`stars`].
-fn is_regex(pattern: &Pattern) -> bool {
-    match pattern.pieces() {
-        [start, end] => !start.is_empty() && !end.is_empty(),
-        [start, _, end] => !start.is_empty() || !end.is_empty(),
-        _ => true,
-    }
-}
-
 /// `pre*` is tokens in a row of which the last goes on; `*in*` is text anywhere; in all other patterns a star
 /// stands for letters, digits and `_`, and an end without a star is the end of a token.
 fn stars(pattern: &Pattern) -> Result<Node, String> {
     let needle = |text: &str, start, end| Needle::new(text, start, end).map_or(Node::Present, Node::Needle);
-    Ok(match pattern.pieces() {
-        [start, end] if end.is_empty() => match Phrase::new(start, Edge::Free) {
+    Ok(match pattern.shape() {
+        Shape::Start(start) => match Phrase::new(start, Edge::Free) {
             Some(phrase) => phrase.into_node(),
             None => needle(start, Edge::Free, Edge::Free),
         },
-        [start, end] if start.is_empty() => needle(end, Edge::Free, Edge::Token),
-        [start, inner, end] if start.is_empty() && end.is_empty() => needle(inner, Edge::Free, Edge::Free),
-        pieces => Node::Regex(stars_regex(pieces)?),
+        Shape::End(end) => needle(end, Edge::Free, Edge::Token),
+        Shape::Inner(inner) => needle(inner, Edge::Free, Edge::Free),
+        Shape::Pieces(pieces) => Node::Regex(build_regex(&stars_text(pieces))?),
     })
-}
-
-fn stars_regex(pieces: &[String]) -> Result<Regex, String> {
-    build_regex(&stars_text(pieces))
 }
 
 fn stars_text(pieces: &[String]) -> RegexText {
@@ -212,7 +199,10 @@ impl RegexBudget {
     pub(super) fn take(&mut self, value: &Value) -> Result<(), Problem> {
         match value {
             Value::Regex(regex) => self.weigh(regex),
-            Value::Pattern(pattern) if is_regex(pattern) => self.weigh(&stars_text(pattern.pieces())),
+            Value::Pattern(pattern) => match pattern.shape() {
+                Shape::Pieces(pieces) => self.weigh(&stars_text(pieces)),
+                Shape::Start(_) | Shape::End(_) | Shape::Inner(_) => Ok(()),
+            },
             _ => Ok(()),
         }
     }

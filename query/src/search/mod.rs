@@ -32,6 +32,7 @@ mod print;
 mod rule;
 mod time;
 
+pub(crate) use ast::Shape;
 pub use ast::{
     Bound, Cidr, Comparison, Field, HostPort, Operand, Pattern, Range, RegexText, Span, Term, TextQuery,
     Value,
