@@ -11,6 +11,7 @@
 
 mod buffers;
 mod index;
+mod lru;
 mod order;
 mod prune;
 mod reader;

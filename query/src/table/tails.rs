@@ -3,7 +3,6 @@
 //! Segments are immutable and their ids never used twice, so nothing in here can become stale. Readers that ask for
 //! the same end at the same time share one request.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::index::PieceCache;
+use super::lru::Lru;
 
 /// An end that is there or being read.
 type Slot = Arc<OnceCell<Arc<SegmentTail>>>;
@@ -19,29 +19,14 @@ type Slot = Arc<OnceCell<Arc<SegmentTail>>>;
 /// The cache.
 pub(crate) struct TailCache {
     bytes_max: usize,
-    state: Mutex<State>,
+    /// Ends that are being read weigh nothing yet.
+    tails: Mutex<Lru<SegmentId, Slot>>,
     pieces: PieceCache,
-}
-
-#[derive(Default)]
-struct State {
-    entries: HashMap<SegmentId, Entry>,
-    /// Ids by when they were last used.
-    by_use: BTreeMap<u64, SegmentId>,
-    clock: u64,
-    bytes: usize,
-}
-
-struct Entry {
-    slot: Slot,
-    used: u64,
-    /// 0 while it is being read.
-    bytes: usize,
 }
 
 impl TailCache {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, state: Mutex::default(), pieces: PieceCache::default() }
+        Self { bytes_max, tails: Mutex::new(Lru::new(bytes_max)), pieces: PieceCache::default() }
     }
 
     /// The end of a segment, from memory or by `read`. Says also whether it had to be read.
@@ -50,7 +35,7 @@ impl TailCache {
         id: SegmentId,
         read: impl Future<Output = Result<SegmentTail, E>>,
     ) -> Result<(Arc<SegmentTail>, Origin), E> {
-        let slot = self.state.lock().touch(id);
+        let slot = self.slot(id);
         let mut origin = Origin::Memory;
         let tail = slot
             .get_or_try_init(|| {
@@ -59,14 +44,24 @@ impl TailCache {
             })
             .await?;
         if origin == Origin::Store {
-            self.state.lock().weigh(id, tail.memory_bytes(), self.bytes_max);
+            self.weigh(id, tail);
         }
         Ok((Arc::clone(tail), origin))
     }
 
-    /// Weighs an end again, whose index has got its frequent terms.
-    pub(super) fn weigh_again(&self, id: SegmentId, tail: &SegmentTail) {
-        self.state.lock().weigh(id, tail.memory_bytes(), self.bytes_max);
+    fn slot(&self, id: SegmentId) -> Slot {
+        let mut tails = self.tails.lock();
+        if let Some(slot) = tails.get(id) {
+            return Arc::clone(slot);
+        }
+        let slot = Slot::default();
+        tails.put(id, Arc::clone(&slot), 0);
+        slot
+    }
+
+    /// Weighs an end that has been read, and again when its index has got its frequent terms.
+    pub(super) fn weigh(&self, id: SegmentId, tail: &SegmentTail) {
+        self.tails.lock().weigh(id, tail.memory_bytes());
     }
 
     /// The pieces of the indexes of these segments; they have a bound of their own.
@@ -76,7 +71,7 @@ impl TailCache {
 
     /// Bytes held now.
     pub(crate) fn bytes(&self) -> usize {
-        self.state.lock().bytes
+        self.tails.lock().bytes()
     }
 }
 
@@ -87,32 +82,6 @@ pub(crate) enum Origin {
     Memory,
     /// It cost a request.
     Store,
-}
-
-impl State {
-    fn touch(&mut self, id: SegmentId) -> Slot {
-        self.clock += 1;
-        let clock = self.clock;
-        let entry =
-            self.entries.entry(id).or_insert_with(|| Entry { slot: Slot::default(), used: clock, bytes: 0 });
-        self.by_use.remove(&entry.used);
-        entry.used = clock;
-        self.by_use.insert(clock, id);
-        Arc::clone(&entry.slot)
-    }
-
-    fn weigh(&mut self, id: SegmentId, bytes: usize, bytes_max: usize) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            self.bytes = self.bytes - entry.bytes + bytes;
-            entry.bytes = bytes;
-        }
-        while self.bytes > bytes_max {
-            let Some((_, id)) = self.by_use.pop_first() else { return };
-            if let Some(entry) = self.entries.remove(&id) {
-                self.bytes -= entry.bytes;
-            }
-        }
-    }
 }
 
 impl fmt::Debug for TailCache {

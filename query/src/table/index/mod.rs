@@ -242,7 +242,7 @@ impl Indexes<'_> {
             cost.bytes += bytes.len() as u64;
             index.accept(piece, &bytes)?;
             if piece == Piece::Frequent {
-                self.tails.weigh_again(meta.id, tail);
+                self.tails.weigh(meta.id, tail);
             } else {
                 brought.insert(piece, self.tails.pieces().put(meta.id, piece, &bytes));
             }
