@@ -8,7 +8,6 @@
 //!   everything else, NOT first of all        unknown
 //! ```
 
-use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use ironbark_storage::{Term, TermKind};
@@ -153,12 +152,7 @@ fn subject(expr: &Expr) -> Option<(TermKind, Case)> {
 
 fn literal(expr: &Expr) -> Option<&str> {
     match expr {
-        Expr::Literal(
-            ScalarValue::Utf8(Some(text))
-            | ScalarValue::LargeUtf8(Some(text))
-            | ScalarValue::Utf8View(Some(text)),
-            _,
-        ) => Some(text),
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
         _ => None,
     }
 }
