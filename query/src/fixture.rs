@@ -260,6 +260,13 @@ impl Fixture {
         }
     }
 
+    /// The plan after it ran, with its metrics.
+    pub(crate) async fn analyzed(&self, sql: &str) -> String {
+        let batches = self.query(&format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
+        let plan: &arrow::array::StringArray = arrow::array::AsArray::as_string(batches[0].column(1));
+        (0..plan.len()).map(|row| plan.value(row)).collect()
+    }
+
     /// The physical plan, without what differs from run to run.
     pub(crate) async fn plan(&self, sql: &str) -> String {
         let batches = self.query(&format!("EXPLAIN {sql}")).await.unwrap();
@@ -268,6 +275,25 @@ impl Fixture {
         let plan = plans.value(plans.len() - 1).trim_end();
         plan.replace("default/default/default/logs/2026-11-23/00000000-0000-0000-0000-0000000000", "…")
     }
+}
+
+/// The sum of a counter over the operators of a plan that ran; thousands are printed as `1.23 K`, of
+/// which this is 1,000.
+pub(crate) fn counter(plan: &str, name: &str) -> usize {
+    let value = |rest: &str| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let value = digits.parse::<usize>().unwrap();
+        let unit = rest.split([',', ']']).next().unwrap_or_default();
+        let unit = if unit.ends_with(" K") {
+            1_000
+        } else if unit.ends_with(" M") {
+            1_000_000
+        } else {
+            1
+        };
+        value * unit
+    };
+    plan.split(&format!("{name}=")).skip(1).map(value).sum()
 }
 
 fn view(day: Day, batch: RecordBatch) -> BufferView {

@@ -4,14 +4,14 @@ mod damage;
 mod equal;
 mod latest;
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use ironbark_storage::{SegmentId, SegmentMeta};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::TailCache;
 use super::tails::Origin;
-use crate::fixture::{Fixture, Row};
+use crate::fixture::{Fixture, Row, counter};
 use crate::{Error, ErrorKind, SearchRequest};
 
 /// Ten segments of 40 rows in 4 row groups, each an hour after the other, and a buffer after them.
@@ -32,25 +32,15 @@ async fn hours() -> Fixture {
     fixture
 }
 
-/// The sum of a counter over the operators of a plan that ran.
+/// A counter of a query that ran.
 async fn metric(fixture: &Fixture, sql: &str, name: &str) -> usize {
-    let batches = fixture.query(&format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
-    let plan: &StringArray = batches[0].column(1).as_string();
-    let text: String = (0..plan.len()).map(|row| plan.value(row)).collect();
-    sum(&text, name)
-}
-
-fn sum(text: &str, name: &str) -> usize {
-    let number = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
-    text.split(name).skip(1).map(|rest| number(rest).parse::<usize>().unwrap()).sum()
+    counter(&fixture.analyzed(sql).await, name)
 }
 
 /// How many segments a query opened.
 async fn opened(fixture: &Fixture, sql: &str) -> usize {
-    let batches = fixture.query(&format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
-    let plan: &StringArray = batches[0].column(1).as_string();
-    let text: String = (0..plan.len()).map(|row| plan.value(row)).collect();
-    sum(&text, "tails_read=") + sum(&text, "tails_cached=")
+    let plan = fixture.analyzed(sql).await;
+    counter(&plan, "tails_read") + counter(&plan, "tails_cached")
 }
 
 #[tokio::test]
@@ -193,16 +183,16 @@ async fn limit_stops_reading() {
     let fixture = hours().await;
     let sql = "SELECT message FROM logs LIMIT 3";
     assert_eq!(fixture.query(sql).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 3);
-    assert!(metric(&fixture, sql, "tails_read=").await <= 2);
+    assert!(metric(&fixture, sql, "tails_read").await <= 2);
 }
 
 #[tokio::test]
 async fn a_second_query_finds_the_tails_in_memory() {
     let fixture = hours().await;
     let sql = "SELECT count(DISTINCT message) FROM logs";
-    assert_eq!(metric(&fixture, sql, "tails_read=").await, 10);
-    assert_eq!(metric(&fixture, sql, "tails_read=").await, 0);
-    assert_eq!(metric(&fixture, sql, "tails_cached=").await, 10);
+    assert_eq!(metric(&fixture, sql, "tails_read").await, 10);
+    assert_eq!(metric(&fixture, sql, "tails_read").await, 0);
+    assert_eq!(metric(&fixture, sql, "tails_cached").await, 10);
     assert!(fixture.engine.tail_cache_bytes() > 0);
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use ironbark_storage::{Piece, SegmentId, SegmentMeta, TableRef, Tables, key};
@@ -10,7 +10,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 use super::PieceCache;
 use super::pieces::PIECES_BYTES_MAX;
-use crate::fixture::{Fixture, Row};
+use crate::fixture::{Fixture, Row, counter};
 
 /// Rows of the large segment: two full ranges and a part of a third.
 const LARGE_ROWS: i64 = 20_000;
@@ -39,24 +39,6 @@ async fn large() -> Fixture {
     };
     fixture.segment(&(0..LARGE_ROWS).map(row).collect::<Vec<_>>(), 1 << 20).await;
     fixture
-}
-
-/// The plan after it ran, with its metrics.
-async fn analyzed(fixture: &Fixture, sql: &str) -> String {
-    let batches = fixture.query(&format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
-    let plan: &StringArray = batches[0].column(1).as_string();
-    (0..plan.len()).map(|row| plan.value(row)).collect()
-}
-
-/// The sum of a counter over the operators of a plan that ran; thousands are printed as `1.23 K`.
-fn counter(plan: &str, name: &str) -> usize {
-    let value = |rest: &str| {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        let value = digits.parse::<usize>().unwrap();
-        let unit = rest.split([',', ']']).next().unwrap_or_default();
-        if unit.ends_with(" K") { value * 1000 } else { value }
-    };
-    plan.split(&format!("{name}=")).skip(1).map(value).sum()
 }
 
 /// The line of the plan about indexes.
@@ -96,7 +78,7 @@ async fn a_needle_opens_one_row_group() {
       TokenIndexExec: message:7x33 1/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
         DataSourceExec: file_groups={1 group: [[…08.parquet]]}, projection=[message, trace_id], file_type=parquet, predicate=matches(message@4, 7x33)
     "#);
-    let plan = analyzed(&fixture, sql).await;
+    let plan = fixture.analyzed(sql).await;
     assert_eq!(counter(&plan, "tails_cached"), 1, "{plan}");
 }
 
@@ -147,8 +129,8 @@ async fn explain_tells_what_each_clause_kept() {
 async fn a_row_group_is_read_in_part() {
     let fixture = large().await;
     let needle = "SELECT count(*) FROM logs WHERE search('id50')";
-    let plan = analyzed(&fixture, needle).await;
-    let all = analyzed(&fixture, "SELECT count(*) FROM logs WHERE message LIKE '%id50%'").await;
+    let plan = fixture.analyzed(needle).await;
+    let all = fixture.analyzed("SELECT count(*) FROM logs WHERE message LIKE '%id50%'").await;
     assert!(plan.contains("row_groups=1/2, ranges=1/3, rows=8192/20000"), "{plan}");
     let (read, of) = (counter(&plan, "data_bytes"), counter(&all, "data_bytes"));
     assert!(read * 2 < of, "{read} of {of} bytes");
@@ -169,12 +151,12 @@ async fn a_row_group_is_read_in_part() {
 #[tokio::test]
 async fn other_columns_are_read_for_rows_that_pass_only() {
     let fixture = large().await;
-    let with_tags = analyzed(&fixture, "SELECT * FROM logs WHERE search('early nowhere7')").await;
+    let with_tags = fixture.analyzed("SELECT * FROM logs WHERE search('early nowhere7')").await;
     assert_eq!(counter(&with_tags, "data_bytes"), 0, "{with_tags}");
     // The index keeps the range, the row filter no row: of the other columns nothing is read.
     let none = "search('\"bird early\"')";
-    let one = analyzed(&fixture, &format!("SELECT message FROM logs WHERE {none}")).await;
-    let all = analyzed(&fixture, &format!("SELECT * FROM logs WHERE {none}")).await;
+    let one = fixture.analyzed(&format!("SELECT message FROM logs WHERE {none}")).await;
+    let all = fixture.analyzed(&format!("SELECT * FROM logs WHERE {none}")).await;
     assert!(one.contains("ranges=1/3"), "{one}");
     assert_eq!(counter(&one, "data_bytes"), counter(&all, "data_bytes"), "{all}");
 }
@@ -183,7 +165,7 @@ async fn other_columns_are_read_for_rows_that_pass_only() {
 async fn pieces_are_read_once() {
     let fixture = hours().await;
     let sql = "SELECT message FROM logs WHERE search('7x33')";
-    let (cold, warm) = (analyzed(&fixture, sql).await, analyzed(&fixture, sql).await);
+    let (cold, warm) = (fixture.analyzed(sql).await, fixture.analyzed(sql).await);
     assert_eq!(counter(&cold, "index_requests"), 10, "{cold}");
     assert!(counter(&cold, "index_pieces_read") >= 10 && counter(&cold, "index_bytes") > 0, "{cold}");
     assert_eq!(counter(&warm, "index_requests"), 0, "{warm}");
