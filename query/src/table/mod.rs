@@ -152,6 +152,9 @@ impl LogTable {
     /// Reads what pruning left.
     async fn read(&self, kept: Kept, rows: &Rows<'_>) -> Result<Arc<dyn ExecutionPlan>> {
         let Rows { filters, columns, limit, state } = *rows;
+        let nothing = || -> Result<Arc<dyn ExecutionPlan>> {
+            Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(columns)?))))
+        };
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !kept.buffers.is_empty() {
             inputs.push(buffers::scan(kept.buffers, columns, limit, state)?);
@@ -164,14 +167,9 @@ impl LogTable {
             inputs.push(scan.plan(segments)?);
         } else if let Some(report) = report {
             // For EXPLAIN, which shows why there is nothing to read.
-            let nothing = EmptyExec::new(Arc::new(LogSchema::stored().project(columns)?));
-            inputs.push(Arc::new(TokenIndexExec::new(Arc::new(nothing), report)));
+            inputs.push(Arc::new(TokenIndexExec::new(nothing()?, report)));
         }
-        match inputs.len() {
-            0 => Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(columns)?)))),
-            1 => Ok(inputs.swap_remove(0)),
-            _ => UnionExec::try_new(inputs),
-        }
+        if inputs.is_empty() { nothing() } else { UnionExec::try_new(inputs) }
     }
 
     /// The counts by minute and level of a segment, if it has them and they can be read, and where its end came from.

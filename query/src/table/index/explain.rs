@@ -27,7 +27,7 @@ use super::{Cost, Outcome};
 use crate::clause::Clause;
 
 /// What indexes said of a scan's segments.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Report {
     /// Each clause and the ranges that are kept for it.
     clauses: Vec<(String, Kept)>,
@@ -42,16 +42,8 @@ pub(crate) struct Report {
 
 impl Report {
     pub(super) fn new(clauses: &[Clause]) -> Self {
-        Self {
-            clauses: clauses.iter().map(|clause| (clause.to_string(), Kept::default())).collect(),
-            segments: Kept::default(),
-            row_groups: Kept::default(),
-            ranges: Kept::default(),
-            rows: Kept::default(),
-            unindexed: 0,
-            failed: 0,
-            cost: Cost::default(),
-        }
+        let clauses = clauses.iter().map(|clause| (clause.to_string(), Kept::default())).collect();
+        Self { clauses, ..Self::default() }
     }
 
     pub(super) fn add(&mut self, outcome: &Outcome) {
