@@ -16,9 +16,12 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
-use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta, SourceLevelCount, TimeRange, column};
+use ironbark_storage::{
+    LogSchema, Minute, MinuteLevelCounts, SegmentMeta, SourceLevelCount, TimeRange, column,
+};
 
-use super::shape::Steps;
+use super::COLUMNS;
+use super::shape::{Steps, mentions};
 
 /// Segments whose manifest entries are judged in one go.
 const SEGMENTS_AT_ONCE: usize = 1_024;
@@ -83,31 +86,21 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// `all` are the columns that there can be, `output` those that the groups ask for.
-    pub(super) fn new(
-        filters: &[Expr],
-        steps: &Steps,
-        all: &Schema,
-        output: &Schema,
-        state: &dyn Session,
-    ) -> Result<Self> {
+    /// `output` are the columns that the groups ask for.
+    pub(super) fn new(filters: &[Expr], steps: &Steps, output: &Schema, state: &dyn Session) -> Result<Self> {
         let filter = conjunction(filters.iter().cloned());
-        let filtered = |name: &str| {
-            filter
-                .as_ref()
-                .is_some_and(|filter| filter.column_refs().iter().any(|column| column.name == name))
-        };
+        let filtered = |name: &str| filter.as_ref().is_some_and(|filter| mentions(filter, name));
         let grouped = |name: &str| output.field_with_name(name).is_ok();
         let (minute, source, level) = (
             grouped(column::TIMESTAMP),
             grouped(column::SOURCE) || filtered(column::SOURCE),
             grouped(column::LEVEL) || filtered(column::LEVEL),
         );
-        let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL];
-        let places = names.iter().map(|name| all.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let columns = Arc::new(all.project(&places)?);
-        let names = DFSchema::try_from(columns.as_ref().clone())?;
-        let predicate = filter.map(|filter| state.create_physical_expr(filter, &names)).transpose()?;
+        let stored = LogSchema::stored();
+        let places = COLUMNS.iter().map(|name| stored.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let columns = Arc::new(stored.project(&places)?);
+        let schema = DFSchema::try_from(columns.as_ref().clone())?;
+        let predicate = filter.map(|filter| state.create_physical_expr(filter, &schema)).transpose()?;
         Ok(Self { predicate, steps: steps.clone(), columns, minute, source, level })
     }
 

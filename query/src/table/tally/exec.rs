@@ -24,6 +24,7 @@ use datafusion::physical_plan::{
 };
 use ironbark_storage::{BufferView, Minute, column};
 
+use super::COLUMNS;
 use super::ask::Asked;
 use super::cells::{Cell, Cells, Verdict};
 use crate::table::buffers;
@@ -44,9 +45,8 @@ pub(super) struct Weighted {
 impl Weighted {
     /// None yet. They will be given in these columns.
     pub(super) fn new(schema: &Schema) -> Self {
-        let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL];
         Self {
-            asked: names.map(|name| schema.field_with_name(name).is_ok()),
+            asked: COLUMNS.map(|name| schema.field_with_name(name).is_ok()),
             times: Vec::new(),
             sources: StringBuilder::new(),
             levels: StringBuilder::new(),

@@ -51,11 +51,13 @@ pub(crate) use self::rule::CountFromStatistics;
 use self::ask::Asked;
 use self::cells::Judge;
 use self::exec::{Read, StatisticsExec, Weighted};
-use self::shape::Steps;
+use self::shape::{Steps, mentions};
 use self::term::TermFilter;
 use super::prune::{self, Kept};
 use super::{LogTable, Rows};
 
+/// The columns that statistics know, in the order of everything that has a value for each of them.
+const COLUMNS: [&str; 3] = [column::TIMESTAMP, column::SOURCE, column::LEVEL];
 /// How many rows a row stands for. No column of logs has this name.
 const WEIGHT: &str = "_weight";
 
@@ -92,7 +94,7 @@ impl TallyTable {
         schema: &Schema,
         state: &dyn Session,
     ) -> Result<Asked> {
-        let judge = |filters, steps| Judge::new(filters, steps, &self.schema, schema, state);
+        let judge = |filters, steps| Judge::new(filters, steps, schema, state);
         let weighted = Weighted::new(schema);
         Ok(match &self.known {
             Known::Steps(steps) => {
@@ -116,7 +118,7 @@ impl TallyTable {
         let filter = conjunction(self.filters.iter().cloned().chain(minutes.map(within)));
         let used = |name: &str| {
             schema.field_with_name(name).is_ok()
-                || filter.as_ref().is_some_and(|f| f.column_refs().iter().any(|c| c.name == name))
+                || filter.as_ref().is_some_and(|filter| mentions(filter, name))
         };
         let stored = LogSchema::stored();
         let fields = stored.fields().iter().enumerate().filter(|(_, field)| used(field.name()));
@@ -194,11 +196,8 @@ impl TableProvider for TallyTable {
 
 fn schema() -> SchemaRef {
     let stored = LogSchema::stored();
-    let names = [column::TIMESTAMP, column::SOURCE, column::LEVEL];
-    let mut fields: Vec<Arc<Field>> = Vec::with_capacity(names.len() + 1);
-    fields.extend(
-        names.iter().filter_map(|name| stored.fields().find(name).map(|(_, field)| Arc::clone(field))),
-    );
+    let field = |name: &str| stored.fields().find(name).map(|(_, field)| Arc::clone(field));
+    let mut fields: Vec<Arc<Field>> = COLUMNS.into_iter().filter_map(field).collect();
     fields.push(Arc::new(Field::new(WEIGHT, DataType::Int64, false)));
     Arc::new(Schema::new(fields))
 }

@@ -42,7 +42,7 @@ impl Steps {
             return true;
         }
         if is_constant_in_minutes(filter) {
-            self.minutes |= filter.column_refs().iter().any(|column| column.name == column::TIMESTAMP);
+            self.minutes |= mentions(filter, column::TIMESTAMP);
             return true;
         }
         is_made_of_parts(filter) && all_children(filter, |part| self.add(part))
@@ -78,6 +78,11 @@ pub(super) fn is_constant_in_minutes(expr: &Expr) -> bool {
         Expr::Cast(cast) if is_time(&cast.expr) => *cast.field.data_type() == DataType::Date32,
         other => is_made_of_parts(other) && all_children(other, is_constant_in_minutes),
     }
+}
+
+/// Whether an expression mentions this column.
+pub(super) fn mentions(expr: &Expr, name: &str) -> bool {
+    expr.column_refs().iter().any(|column| column.name == name)
 }
 
 fn is_time(expr: &Expr) -> bool {
