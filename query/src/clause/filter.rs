@@ -45,7 +45,7 @@ fn exactly(expr: &Expr) -> Option<Term> {
         Expr::Alias(alias) => exactly(&alias.expr),
         Expr::IsTrue(inner) => exactly(inner),
         Expr::ScalarFunction(call) => match call.args.first().and_then(subject) {
-            Some((TermKind::Message, Case::Exact)) => text::single_token(&search::query_of(call)?),
+            Some((TermKind::Message, Case::Exact)) => text::single_token(search::query_of(call)?),
             _ => None,
         },
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
@@ -91,7 +91,7 @@ fn equal(left: &Expr, right: &Expr) -> Clause {
 fn of_call(call: &ScalarFunction) -> Clause {
     let Some((TermKind::Message, case)) = call.args.first().and_then(subject) else { return Clause::Unknown };
     if let Some(query) = search::query_of(call) {
-        return if case == Case::Exact { text::of_query(&query) } else { Clause::Unknown };
+        return if case == Case::Exact { text::of_query(query) } else { Clause::Unknown };
     }
     let before = match call.name() {
         "contains" => Beside::Anything,

@@ -54,9 +54,9 @@ fn compile(text: &str, regexes: &mut RegexBudget) -> Result<Compiled, SearchErro
 }
 
 /// What a call of `matches(text, 'query')` looks for; `None` for other functions, and for one that was not compiled.
-pub(crate) fn query_of(call: &ScalarFunction) -> Option<TextQuery> {
+pub(crate) fn query_of(call: &ScalarFunction) -> Option<&TextQuery> {
     let function = call.func.inner().downcast_ref::<MatchesFunction>()?;
-    function.compiled.as_ref().map(|compiled| compiled.query.clone())
+    function.compiled.as_ref().map(|compiled| &compiled.query)
 }
 
 fn text_signature() -> Signature {
