@@ -72,10 +72,15 @@ fn rewritten(aggregate: &Aggregate) -> Result<Option<Aggregate>> {
     }
     let filters = unnormalize_cols(source.filters.clone());
     // Without groups and filters DataFusion's own use of statistics needs no plan at all.
-    let is_plain = groups.is_empty() && filters.is_empty();
-    let known = if let Some(steps) = Steps::of(&filters).filter(|_| !is_plain) {
+    if groups.is_empty() && filters.is_empty() {
+        return Ok(None);
+    }
+    let known = if let Some(steps) = Steps::of(&filters) {
         Known::Steps(steps)
-    } else if let Some(term) = TermFilter::of(&filters).filter(|_| groups.is_empty() && all_rows) {
+    } else if groups.is_empty()
+        && all_rows
+        && let Some(term) = TermFilter::of(&filters)
+    {
         Known::Term(term)
     } else {
         return Ok(None);
