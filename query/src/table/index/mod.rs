@@ -71,7 +71,7 @@ impl From<Arc<SegmentMeta>> for Narrowed {
 pub(super) struct TermCount {
     /// Exactly; `None` where it does not know.
     pub(super) rows: Option<u64>,
-    /// Where the tail came from; `None` where it could not be read, as the scan will tell.
+    /// Where the tail came from; `None` where there is no index, or where it could not be read, as the scan will tell.
     pub(super) tail: Option<Origin>,
 }
 
@@ -135,29 +135,32 @@ impl Indexes<'_> {
         term: &Term,
     ) -> Vec<(Arc<SegmentMeta>, TermCount)> {
         let lookups = segments.into_iter().map(|meta| async move {
-            let key = self.key(&meta);
-            let count = match self.tail(&key, &meta).await {
-                Ok((tail, origin)) => {
-                    let rows = self.count(&key, &meta, &tail, term).await;
-                    TermCount { rows, tail: Some(origin) }
-                }
-                Err(_) => TermCount { rows: None, tail: None },
-            };
+            let count = self.count(&meta, term).await;
             (meta, count)
         });
         stream::iter(lookups).buffered(LOOKUPS_MAX).collect().await
     }
 
-    async fn count(&self, key: &Path, meta: &SegmentMeta, tail: &SegmentTail, term: &Term) -> Option<u64> {
-        let index = usable(tail)?;
-        let rows = async {
-            let rare = self.bring(key, meta, tail, index, &[term], &mut Cost::default()).await?;
-            Ok(look_up(index, term, &rare)?.rows)
+    async fn count(&self, meta: &SegmentMeta, term: &Term) -> TermCount {
+        let unknown = TermCount { rows: None, tail: None };
+        if meta.index.is_none() {
+            return unknown;
+        }
+        let key = self.key(meta);
+        let Ok((tail, origin)) = self.tail(&key, meta).await else { return unknown };
+        let tail_only = TermCount { rows: None, tail: Some(origin) };
+        let Some(index) = usable(&tail) else { return tail_only };
+        let hits = async {
+            let rare = self.bring(&key, meta, &tail, index, &[term], &mut Cost::default()).await?;
+            look_up(index, term, &rare)
         };
-        rows.await.unwrap_or_else(|error| {
-            failed(key, &error);
-            None
-        })
+        match hits.await {
+            Ok(hits) => TermCount { rows: hits.rows, ..tail_only },
+            Err(error) => {
+                failed(&key, &error);
+                tail_only
+            }
+        }
     }
 
     pub(super) fn key(&self, meta: &SegmentMeta) -> Path {
@@ -170,6 +173,9 @@ impl Indexes<'_> {
     }
 
     async fn look(&self, meta: &Arc<SegmentMeta>, clauses: &[Clause]) -> Outcome {
+        if meta.index.is_none() {
+            return Outcome::Unindexed;
+        }
         let key = self.key(meta);
         let Ok((tail, origin)) = self.tail(&key, meta).await else { return Outcome::Failed };
         let Some(index) = usable(&tail) else { return Outcome::Unindexed };

@@ -197,6 +197,17 @@ async fn segments_without_an_index_are_read_whole() {
     insta::assert_snapshot!(shown(&fixture, "SELECT * FROM logs WHERE search('7x33')").await, @"TokenIndexExec: message:7x33 1/40; kept segments=2/11, row_groups=1/40, ranges=1/40, rows=10/400, unindexed=1");
 }
 
+#[tokio::test]
+async fn nothing_of_segments_without_an_index_is_read_while_planning() {
+    let fixture = Fixture::new();
+    fixture.segment_unindexed(&[Row::new(0, "old", "INFO", "one")], 10).await;
+    insta::assert_snapshot!(shown(&fixture, "SELECT * FROM logs WHERE search('one')").await, @"TokenIndexExec: message:one 0/0; kept segments=1/1, row_groups=0/0, ranges=0/0, rows=0/0, unindexed=1");
+    fixture.plan("SELECT count(*) FROM logs WHERE search('one')").await;
+    assert_eq!(fixture.engine.tail_cache_bytes(), 0);
+    assert_eq!(count(&fixture, "search('one')").await, 1);
+    assert!(fixture.engine.tail_cache_bytes() > 0);
+}
+
 /// A term in more than eight ranges is counted by its index, if the rest of the filter holds for all of the segment.
 #[tokio::test]
 async fn a_term_is_counted_by_its_index() {
