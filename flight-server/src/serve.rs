@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use axum::serve::ListenerExt as _;
 use ironbark_engine::{EngineBuilder, OnDamage};
 use ironbark_query::QueryEngine;
 use ironbark_storage::{Ambient, Store, StoreUrl, Tables};
@@ -72,6 +73,12 @@ impl Server {
         let stop = CancellationToken::new();
         let router = http::router(Arc::clone(&node), metrics);
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        // As for Flight: the last bytes of an answer must not wait until the client has acknowledged those before them.
+        let http_listener = http_listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection answers with delay");
+            }
+        });
         let stopped = stop.clone().cancelled_owned();
         let http_task = tokio::spawn(async move {
             let served = axum::serve(http_listener, service).with_graceful_shutdown(stopped).await;
