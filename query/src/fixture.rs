@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{Array, RecordBatch};
 use arrow::util::pretty::pretty_format_batches;
 use async_trait::async_trait;
+use datafusion::optimizer::OptimizerRule as _;
+use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use ironbark_storage::clock::ManualClock;
 use ironbark_storage::{
@@ -19,6 +21,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use parking_lot::Mutex;
 
+use crate::table::CountFromStatistics;
 use crate::{QueryConfig, QueryEngine, Result, Session};
 
 /// 2026-11-23T00:00:00Z.
@@ -159,6 +162,24 @@ impl Fixture {
 
     pub(crate) fn session(&self) -> Session {
         self.engine.session(&self.table.tenant)
+    }
+
+    /// A session over the same tables whose queries count rows and not statistics.
+    pub(crate) fn scanning_session(&self) -> Session {
+        let shared = &self.engine;
+        let context = SessionContext::new_with_state(shared.base.clone());
+        assert!(context.remove_optimizer_rule(CountFromStatistics.name()), "the rule is there");
+        let engine = QueryEngine {
+            config: shared.config.clone(),
+            store: shared.store.clone(),
+            tables: Arc::clone(&shared.tables),
+            ambient: shared.ambient.clone(),
+            base: context.state(),
+            runtime: Arc::clone(&shared.runtime),
+            tails: Arc::clone(&shared.tails),
+            plannings: shared.plannings.clone(),
+        };
+        Arc::new(engine).session(&self.table.tenant)
     }
 
     /// Rows as they are stored, split by day.

@@ -30,8 +30,6 @@ pub(crate) struct Names {
     /// Confined to the tenant.
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) tails: Arc<TailCache>,
-    /// See [`super::Session::without_statistics`].
-    pub(crate) counts_from_statistics: bool,
 }
 
 impl Names {
@@ -42,8 +40,7 @@ impl Names {
     }
 
     pub(crate) fn provider(&self, table: TableRef, columns: Columns) -> LogTable {
-        let (store, tails) = (Arc::clone(&self.store), Arc::clone(&self.tails));
-        LogTable::new(table, columns, store, tails, self.counts_from_statistics)
+        LogTable::new(table, columns, Arc::clone(&self.store), Arc::clone(&self.tails))
     }
 }
 

@@ -51,13 +51,12 @@ pub struct Session {
     engine: Arc<QueryEngine>,
     tenant: TenantId,
     limits: Limits,
-    counts_from_statistics: bool,
 }
 
 impl Session {
     pub(crate) fn new(engine: Arc<QueryEngine>, tenant: TenantId) -> Self {
         let limits = engine.config.limits();
-        Self { engine, tenant, limits, counts_from_statistics: true }
+        Self { engine, tenant, limits }
     }
 
     /// The same session with other limits for its queries; none may exceed the configuration's.
@@ -67,14 +66,6 @@ impl Session {
             timeout: limits.timeout.min(most.timeout),
             rows_max: limits.rows_max.min(most.rows_max),
         };
-        self
-    }
-
-    /// The same session, but its queries count rows and not statistics. The answers are the same; this is for
-    /// comparing the two.
-    #[must_use]
-    pub fn without_statistics(mut self) -> Self {
-        self.counts_from_statistics = false;
         self
     }
 
@@ -111,7 +102,6 @@ impl Session {
             tables: self.engine.tables.tables(&self.tenant).await?,
             store: self.engine.store.tenant(&self.tenant),
             tails: Arc::clone(&self.engine.tails),
-            counts_from_statistics: self.counts_from_statistics,
         })
     }
 

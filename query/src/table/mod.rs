@@ -104,7 +104,6 @@ pub(crate) struct LogTable {
     /// Confined to the table's tenant.
     store: Arc<dyn ObjectStore>,
     tails: Arc<TailCache>,
-    counts_from_statistics: bool,
 }
 
 /// What a scan asks for beside the rows that are kept.
@@ -123,13 +122,12 @@ impl LogTable {
         columns: Columns,
         store: Arc<dyn ObjectStore>,
         tails: Arc<TailCache>,
-        counts_from_statistics: bool,
     ) -> Self {
         let schema = match columns {
             Columns::Shown => LogSchema::shown(),
             Columns::Stored => LogSchema::stored(),
         };
-        Self { table, schema, store, tails, counts_from_statistics }
+        Self { table, schema, store, tails }
     }
 
     /// The places in [`LogSchema::stored`] of the columns that a scan asks for.

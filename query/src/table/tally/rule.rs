@@ -50,9 +50,6 @@ fn rewritten(aggregate: &Aggregate) -> Result<Option<Aggregate>> {
     let Some(source) = Source::of(&aggregate.input)? else { return Ok(None) };
     let provider = source_as_provider(&source.scan.source)?;
     let Some(logs) = provider.downcast_ref::<LogTable>() else { return Ok(None) };
-    if !logs.counts_from_statistics {
-        return Ok(None);
-    }
     let names = NamePreserver::new_for_projection();
     let mut groups = Vec::with_capacity(aggregate.group_expr.len());
     for group in &aggregate.group_expr {

@@ -34,7 +34,7 @@ async fn reads(fixture: &Fixture, sql: &str) -> String {
 /// Asserts that counting rows gives the same.
 async fn same(fixture: &Fixture, sql: &str) -> String {
     let counted = fixture.text(sql).await;
-    let stream = fixture.session().without_statistics().sql(sql).await.unwrap();
+    let stream = fixture.scanning_session().sql(sql).await.unwrap();
     let batches: Vec<arrow::array::RecordBatch> = stream.try_collect().await.unwrap();
     let scanned = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
     assert_eq!(counted, scanned, "{sql}");

@@ -159,7 +159,7 @@ async fn check(pieces: Vec<Piece>, predicate: &str, groups: &[&str], seen: &Seen
     }
     for sql in queries(predicate, groups) {
         let counted = answer(fixture.session(), &sql).await;
-        let scanned = answer(fixture.session().without_statistics(), &sql).await;
+        let scanned = answer(fixture.scanning_session(), &sql).await;
         let plan = fixture.plan(&sql).await;
         assert_eq!(counted, scanned, "{sql}\n{plan}");
         let add = |cell: &Cell<usize>, holds: bool| cell.set(cell.get() + usize::from(holds));
