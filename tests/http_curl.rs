@@ -245,3 +245,63 @@ fn health_metrics_and_the_description_are_served() {
     }
     assert_eq!(curl.get("/nothing", &[]).status, 404);
 }
+
+#[test]
+fn the_header_names_the_tenant() {
+    let Some((_folder, _server, curl)) = serve() else { return };
+    let theirs = "x-ironbark-tenant: acme/web/prod";
+    let reply = curl.post("/logs/ingest", &[NDJSON, theirs], ndjson("acme", 0..4).as_bytes());
+    assert_eq!(accepted(&reply), (200, Some(4)), "{}", reply.text());
+    assert_eq!(count(&curl, "true"), 0, "the default tenant has none of them");
+    let found =
+        |headers: &[&str]| curl.get("/logs/search", headers).json()["records"].as_array().unwrap().len();
+    assert_eq!((found(&[theirs]), found(&[])), (4, 0));
+    let query = json!({"query": "SELECT count(*) AS n FROM logs"}).to_string();
+    let counted = curl.post("/sql", &[JSON, theirs, "accept: text/csv"], query.as_bytes());
+    assert_eq!(counted.text(), "n\n4\n");
+    let wrong = curl.get("/logs/search", &["x-ironbark-tenant: acme"]);
+    assert_eq!(wrong.status, 400, "{}", wrong.text());
+}
+
+#[test]
+fn a_full_disk_refuses_rows_and_answers_queries() {
+    let Some(program) = parts::require("IRONBARK_TEST_CURL") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let launch = Launch::new(&folder.path().join("data"));
+    let mut server = launch.start();
+    let curl = Curl::new(&program, server.http());
+    assert_eq!(
+        accepted(&curl.post("/logs/ingest", &[NDJSON], ndjson("disk", 0..5).as_bytes())),
+        (200, Some(5))
+    );
+    server.kill();
+    // No disk has so much room, so the log cannot begin its next file.
+    let server = launch.variable("IRONBARK_ENGINE_DISK_RESERVE", "1000TiB").start();
+    let curl = Curl::new(&program, server.http());
+    let refused = curl.post("/logs/ingest", &[NDJSON], ndjson("disk", 5..6).as_bytes());
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(refused.header("retry-after").trim().parse::<u64>().is_ok_and(|seconds| seconds >= 1));
+    assert!(refused.text().contains("the disk is full"), "{}", refused.text());
+    assert_eq!(count(&curl, "true"), 5, "what was acknowledged is there, what was refused is not");
+    assert_eq!(curl.get("/health/ready", &[]).status, 200);
+}
+
+#[test]
+fn every_route_is_described() {
+    let read =
+        |path: &str| std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let source = read("flight-server/src/http/mod.rs");
+    let route = |line: &str| {
+        let (path, handler) = line.trim().strip_prefix(".route(\"")?.split_once("\", ")?;
+        Some(format!("{} {path}", handler.split_once('(')?.0))
+    };
+    let routes: BTreeSet<String> = source.lines().filter_map(route).collect();
+    let document: Value = serde_json::from_str(&read("flight-server/src/http/openapi.json")).unwrap();
+    let methods = |(path, item): (&String, &Value)| -> Vec<String> {
+        item.as_object().unwrap().keys().map(|method| format!("{method} {path}")).collect()
+    };
+    let described: BTreeSet<String> =
+        document["paths"].as_object().unwrap().iter().flat_map(methods).collect();
+    assert_eq!(described, routes);
+    assert!(routes.contains("post /logs/ingest"), "{routes:?}");
+}

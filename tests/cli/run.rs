@@ -69,6 +69,11 @@ impl Place {
         Self { server: launch.start(), launch, folder }
     }
 
+    /// The server's data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// Runs `ironbark` against the server.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, b"")
