@@ -90,6 +90,16 @@ async fn run(options: &Options) -> Result<ExitCode, Box<dyn std::error::Error>> 
             _ = tokio::signal::ctrl_c() => {}
         }
     };
+    if let StoreUrl::Local(directory) = &options.object_store
+        && !directory.is_dir()
+    {
+        let directory = directory.display();
+        return Err(format!(
+            "there is no directory {directory}: name the one that the server writes to, by default \
+                            `objects` in its data directory"
+        )
+        .into());
+    }
     let store = Store::open(&options.object_store)?;
     let compactor = Compactor::new(config, store, Ambient::system());
     if !options.once && !options.dry_run {

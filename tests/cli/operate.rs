@@ -42,9 +42,16 @@ fn a_compactor_of_its_own_merges_once() {
     }
     let before = place.rows("SHOW SEGMENTS").len();
     assert!(before >= 4, "{before} segments: this process merged some");
-    let mut compactor = binaries::command("ironbark-compactor");
-    compactor.args(["--once", "--object-store"]).arg(place.data().join("objects"));
-    let ran = Ran::of(compactor, b"").good();
+    let compact = |directory: &str| {
+        let mut compactor = binaries::command("ironbark-compactor");
+        compactor.args(["--once", "--object-store"]).arg(place.data().join(directory));
+        Ran::of(compactor, b"")
+    };
+    let mistyped = compact("object");
+    assert_eq!(mistyped.code, 1, "{mistyped:?}");
+    assert!(mistyped.errors.contains("there is no directory"), "{mistyped:?}");
+    assert!(!place.data().join("object").exists(), "it makes none");
+    let ran = compact("objects").good();
     assert!(ran.text().contains("merges            1 "), "{ran:?}");
     // A server that starts reads the manifest anew.
     assert!(place.server.terminate().success());
