@@ -85,6 +85,7 @@ impl RowId {
 
 /// Row ids `first..=last` of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowIdRange {
     /// First id.
     pub first: RowId,

@@ -83,6 +83,7 @@ impl fmt::Display for Day {
 
 /// A span of time, both ends included. Invariant: `min <= max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TimeRange {
     /// First point.
     pub min: Timestamp,

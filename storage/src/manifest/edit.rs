@@ -10,6 +10,7 @@ pub struct WriterId(pub uuid::Uuid);
 /// Rows of one partition that a commit makes durable: all that the epoch put there up to `range.last` and after
 /// the last range committed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FlushedRange {
     /// The partition's day.
     pub day: Day,
@@ -19,6 +20,7 @@ pub struct FlushedRange {
 
 /// A flush: new segments and the WAL rows that they hold.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AddSegments {
     /// Whose rows these are.
     pub writer: WriterId,
@@ -35,7 +37,7 @@ pub struct AddSegments {
 
 /// A change of a table, committed whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ManifestEdit {
     /// The first commit of a table.
     Create,

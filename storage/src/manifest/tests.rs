@@ -250,6 +250,47 @@ fn the_bytes_of_a_commit_stay() {
 }
 
 #[test]
+fn unknown_fields_are_refused_wherever_they_stand() {
+    let row = RowId::new(Epoch::new(1).unwrap(), 1).unwrap();
+    let range = RowIdRange { first: row, last: row };
+    let mut edit = add(3);
+    if let ManifestEdit::Add(add) = &mut edit {
+        add.flushed.push(FlushedRange { day: Day::from_days(20_000), range });
+    }
+    let commit = commit::Commit {
+        format_version: commit::COMMIT_FORMAT_VERSION,
+        version: 42,
+        uuid: uuid::Uuid::from_u128(1),
+        writer: uuid::Uuid::from_u128(2),
+        made_at: Timestamp::from_ns(1),
+        edit,
+    };
+    let key = key::commit(&table(), 42);
+    let bytes = commit.encode(&key).unwrap();
+    let line = std::str::from_utf8(&bytes).unwrap().lines().next().unwrap();
+    let decode = |line: &str| {
+        let bytes = format!("{line}\n{{\"crc32c\":\"{:08x}\"}}\n", crc32c::crc32c(line.as_bytes()));
+        commit::Commit::decode(&key, 42, bytes.as_bytes())
+    };
+    assert_eq!(decode(line).unwrap(), commit);
+    let places = ["{", "edit", "segments", "time", "counts", "index", "flushed", "range"];
+    for place in places {
+        let (start, rest) = match place {
+            "{" => line.split_at(1),
+            field => {
+                let named = line.find(&format!("\"{field}\":")).unwrap();
+                line.split_at(named + line[named..].find('{').unwrap() + 1)
+            }
+        };
+        let error = decode(&format!("{start}\"hidden\":true,{rest}")).unwrap_err().to_string();
+        assert!(error.contains("unknown field `hidden`"), "{place}: {error}");
+    }
+    let gone = ManifestEdit::Forget { segments: Vec::new() };
+    let forget = serde_json::to_string(&gone).unwrap().replacen('{', "{\"hidden\":true,", 1);
+    assert!(serde_json::from_str::<ManifestEdit>(&forget).unwrap_err().to_string().contains("`hidden`"));
+}
+
+#[test]
 fn rows_of_epochs_that_were_forgotten_are_refused() {
     let flush = |id, epoch, rows_of, floor| {
         let [epoch, rows_of, epoch_floor] = [epoch, rows_of, floor].map(|number| Epoch::new(number).unwrap());

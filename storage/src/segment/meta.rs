@@ -38,6 +38,7 @@ impl FromStr for SegmentId {
 
 /// Rows of one source and level in a segment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SourceLevelCount {
     /// The source; `None` for rows without one.
     pub source: Option<String>,
@@ -49,6 +50,7 @@ pub struct SourceLevelCount {
 
 /// Where a segment's token index lies in its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IndexMeta {
     /// First byte of the index in the object.
     pub offset: u64,
@@ -60,6 +62,7 @@ pub struct IndexMeta {
 
 /// A segment as its manifest knows it; at most about 2 KB.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SegmentMeta {
     /// Its name.
     pub id: SegmentId,
