@@ -10,6 +10,7 @@ use arrow_flight::{FlightData, FlightDescriptor};
 use ironbark_storage::clock::{Clock, ManualClock};
 use prost::Message as _;
 
+use super::super::error::RETRY_AFTER_HEADER;
 use super::super::ingest::IDEMPOTENCY_HEADER;
 use super::super::wire::IngestResult;
 use super::*;
@@ -115,6 +116,24 @@ async fn large_batches_are_cut_and_come_back_whole() {
         client.number("SELECT CAST(sum(octet_length(message)) AS BIGINT) FROM logs").await,
         40 * ((1 << 20) + 3) - 10
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_with_a_time_to_retry() {
+    let Served { dir, server } = serve().await;
+    let mut client = Client::connect(&server).await;
+    assert_eq!(client.ingest(vec![rows(0, 3)]).await.unwrap(), 3);
+    server.stop().await.unwrap();
+    // No disk has so much room, so the log cannot begin its next file.
+    let mut config = config(&dir);
+    config.engine.disk_reserve_bytes = 1 << 50;
+    let server = start(&config).await;
+    let mut client = Client::connect(&server).await;
+    let refused = client.ingest(vec![rows(3, 5)]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    let wait = refused.metadata().get(RETRY_AFTER_HEADER).unwrap().to_str().unwrap();
+    assert!(wait.parse::<u64>().is_ok_and(|ms| ms > 0), "{wait}");
+    assert_eq!(client.number("SELECT count(*) FROM logs").await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
