@@ -147,8 +147,17 @@ fn plain(error: &DataFusionError, place: Option<Place>, phase: Phase) -> Error {
 fn text(error: &DataFusionError) -> String {
     let message = error.message();
     let first = message.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
+    let first = of_function(first).unwrap_or(first);
     let lines: Vec<&str> = first.lines().map(|line| line.trim_end_matches(['.', ' '])).collect();
     lines.join("; ")
+}
+
+/// What one of our functions said of its arguments, without what DataFusion puts around it.
+fn of_function(message: &str) -> Option<&str> {
+    let (_, said) = message.split_once("user-defined coercion failed with: ")?;
+    let said = said.split(" No function matches the given name").next().unwrap_or(said);
+    let prefixes = ["Execution error: ", "Error during planning: ", "External error: "];
+    Some(prefixes.iter().fold(said, |said, prefix| said.strip_prefix(prefix).unwrap_or(said)))
 }
 
 fn syntax(error: ParserError, place: Option<Place>) -> Error {

@@ -19,6 +19,7 @@ mod engine;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod functions;
 mod interrupt;
 pub mod json;
 pub mod search;

@@ -19,6 +19,7 @@ use object_store::memory::InMemory;
 use super::amplify;
 use crate::config::QueryConfig;
 use crate::error::{Error, Result};
+use crate::functions;
 use crate::search;
 use crate::table::{CountFromStatistics, OrderSegments, SEGMENTS_URL, ShowIndexes};
 use crate::tags::{self, TagPlanner};
@@ -72,7 +73,7 @@ pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>, ambient: &A
         .with_optimizer_rule(Arc::new(CountFromStatistics))
         .with_physical_optimizer_rule(Arc::new(OrderSegments))
         .with_physical_optimizer_rule(Arc::new(ShowIndexes));
-    search::install(builder, Arc::clone(&ambient.clock)).build()
+    functions::install(search::install(builder, Arc::clone(&ambient.clock))).build()
 }
 
 fn options(config: &QueryConfig) -> SessionConfig {

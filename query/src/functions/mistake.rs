@@ -1,0 +1,46 @@
+//! What can be wrong with a call of a log function. All of it is the request's fault, and is told before any row is read.
+
+use arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
+
+use crate::error::Error;
+
+/// Why a call has no meaning.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Mistake {
+    #[error("{function}() was given {given} argument{}; write it as in {example}", if *.given == 1 { "" } else { "s" })]
+    Arguments { function: &'static str, given: usize, example: &'static str },
+    #[error(
+        "{function}() reads text, not {given}; cast it to VARCHAR first, as in {function}(CAST(x AS VARCHAR)…)"
+    )]
+    NoText { function: &'static str, given: DataType },
+    #[error("{what} of {function}() has to be a literal text, as in {example}, or a bound parameter")]
+    NoLiteral { function: &'static str, what: &'static str, example: &'static str },
+    #[error("extract_json(): column {column} of the path {path}: {problem}")]
+    Path { path: String, column: usize, problem: &'static str },
+    #[error(
+        "cidr_match(): {text} is no block of addresses; write an address, a slash and the number of leading bits that \
+         count, as in 10.0.0.0/8 or 2001:db8::/32"
+    )]
+    Cidr { text: String },
+    #[error(
+        "extract_kv(): the key is empty; write the name that stands before =, as in extract_kv(message, 'status')"
+    )]
+    EmptyKey,
+    #[error(
+        "{function}(): {text} is no length of time; write a number and one of ns, us, ms, s, m, h, d, w, as in '5m' or '1h30m'"
+    )]
+    Step { function: &'static str, text: String },
+}
+
+impl From<Mistake> for Error {
+    fn from(mistake: Mistake) -> Self {
+        Self::Plan { reason: mistake.to_string(), place: None, suggestion: None }
+    }
+}
+
+impl From<Mistake> for DataFusionError {
+    fn from(mistake: Mistake) -> Self {
+        Self::External(Box::new(Error::from(mistake)))
+    }
+}
