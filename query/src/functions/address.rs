@@ -26,7 +26,7 @@ pub(super) static PARSE_IP: Spec = Spec {
     literals: 0..=0,
     called: &[],
     answer: |_| DataType::Utf8,
-    compile: |_| Ok(Arc::new(ParseIp)),
+    compile: |_, _| Ok(Arc::new(ParseIp)),
 };
 
 pub(super) static CIDR_MATCH: Spec = Spec {
@@ -35,7 +35,7 @@ pub(super) static CIDR_MATCH: Spec = Spec {
     literals: 1..=1,
     called: &["the block"],
     answer: |_| DataType::Boolean,
-    compile: |literals| Ok(Arc::new(CidrMatch(block(literals.first().copied().unwrap_or_default())?))),
+    compile: |literals, _| Ok(Arc::new(CidrMatch(block(literals.first().copied().unwrap_or_default())?))),
 };
 
 fn address(text: &str) -> Option<IpAddr> {

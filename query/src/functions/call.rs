@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::grok::Groks;
 use super::mistake::Mistake;
 use super::texts::Texts;
 
@@ -31,7 +32,7 @@ pub(super) trait Kernel: Debug + Send + Sync {
 }
 
 /// Makes of a call's literals what runs.
-pub(super) type Compile = fn(&[&str]) -> Result<Arc<dyn Kernel>, Mistake>;
+pub(super) type Compile = fn(&[&str], &mut Groks) -> Result<Arc<dyn Kernel>, Mistake>;
 
 /// A function.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ pub(super) fn function(spec: &'static Spec) -> Arc<ScalarUDF> {
 }
 
 /// The call with its literals compiled; `None` if it is none of ours, or compiled already.
-pub(super) fn compiled(call: &ScalarFunction) -> Result<Option<ScalarFunction>, Mistake> {
+pub(super) fn compiled(call: &ScalarFunction, groks: &mut Groks) -> Result<Option<ScalarFunction>, Mistake> {
     let Some(LogFunction { spec, kernel: None }) = call.func.inner().downcast_ref::<LogFunction>() else {
         return Ok(None);
     };
@@ -89,7 +90,7 @@ pub(super) fn compiled(call: &ScalarFunction) -> Result<Option<ScalarFunction>, 
         Expr::Literal(value, _) => value.try_as_str().flatten(),
         _ => None,
     });
-    let kernel = spec.kernel(literals)?;
+    let kernel = spec.kernel(literals, groks)?;
     let func = Arc::new(LogFunction { spec, kernel: Some(kernel) }.into());
     Ok(Some(ScalarFunction { func, args: call.args.clone() }))
 }
@@ -98,13 +99,14 @@ impl Spec {
     fn kernel<'a>(
         &self,
         literals: impl Iterator<Item = Option<&'a str>>,
+        groks: &mut Groks,
     ) -> Result<Arc<dyn Kernel>, Mistake> {
         let mut texts = Vec::new();
         for (literal, what) in literals.zip(self.called) {
             let (function, example) = (self.name, self.example);
             texts.push(literal.ok_or(Mistake::NoLiteral { function, what, example })?);
         }
-        (self.compile)(&texts)
+        (self.compile)(&texts, groks)
     }
 }
 
@@ -160,7 +162,7 @@ impl ScalarUDFImpl for LogFunction {
                 ColumnarValue::Scalar(value) => value.try_as_str().flatten(),
                 ColumnarValue::Array(_) => None,
             });
-            fresh = self.spec.kernel(literals)?;
+            fresh = self.spec.kernel(literals, &mut Groks::default())?;
             &fresh
         };
         match text {

@@ -33,7 +33,7 @@ pub(super) static EXTRACT_JSON: Spec = Spec {
     literals: 1..=1,
     called: &["the path"],
     answer: |_| DataType::Utf8,
-    compile: |literals| Ok(Arc::new(JsonPath::parse(literals.first().copied().unwrap_or_default())?)),
+    compile: |literals, _| Ok(Arc::new(JsonPath::parse(literals.first().copied().unwrap_or_default())?)),
 };
 
 #[derive(Debug, PartialEq, Eq)]

@@ -34,7 +34,7 @@ pub(super) static EXTRACT_KV: Spec = Spec {
     literals: 0..=1,
     called: &["the key"],
     answer: |literals| if literals == 0 { LogSchema::tags_type() } else { DataType::Utf8 },
-    compile: |literals| match literals {
+    compile: |literals, _| match literals {
         [] => Ok(Arc::new(All)),
         ["", ..] => Err(Mistake::EmptyKey),
         [key, ..] => Ok(Arc::new(One((*key).to_owned()))),

@@ -3,6 +3,7 @@
 use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 
+use super::grok::{GROUPS_MAX, PATTERNS_MAX};
 use crate::error::Error;
 
 /// Why a call has no meaning.
@@ -27,15 +28,41 @@ pub(super) enum Mistake {
         "extract_kv(): the key is empty; write the name that stands before =, as in extract_kv(message, 'status')"
     )]
     EmptyKey,
+    #[error("grok(): column {column} of the pattern: there is no pattern {name}")]
+    GrokName { name: String, column: usize, suggestion: Option<String> },
+    #[error("grok(): column {column} of the pattern: %{{ is not closed; write %{{NAME}} or %{{NAME:field}}")]
+    GrokOpen { column: usize },
+    #[error(
+        "grok(): the pattern names no field; write %{{NAME:field}} for what is to be taken out, as in %{{IP:client}}"
+    )]
+    GrokFieldless,
+    #[error("grok(): the pattern is no regular expression: {reason}")]
+    GrokRegex { reason: String },
+    #[error("grok(): the pattern is too large or has more than {GROUPS_MAX} groups; write it shorter")]
+    GrokTooLarge,
+    #[error("the statement has more than {PATTERNS_MAX} different patterns of grok(); split it")]
+    GrokMany,
+    #[error("grok(): the pattern has no field {name}, only {fields}")]
+    GrokField { name: String, fields: String, suggestion: Option<String> },
     #[error(
         "{function}(): {text} is no length of time; write a number and one of ns, us, ms, s, m, h, d, w, as in '5m' or '1h30m'"
     )]
     Step { function: &'static str, text: String },
 }
 
+impl Mistake {
+    /// The name that was probably meant.
+    fn suggestion(&self) -> Option<String> {
+        match self {
+            Self::GrokName { suggestion, .. } | Self::GrokField { suggestion, .. } => suggestion.clone(),
+            _ => None,
+        }
+    }
+}
+
 impl From<Mistake> for Error {
     fn from(mistake: Mistake) -> Self {
-        Self::Plan { reason: mistake.to_string(), place: None, suggestion: None }
+        Self::Plan { reason: mistake.to_string(), place: None, suggestion: mistake.suggestion() }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Log functions of SQL: what one wants of log messages and SQL does not have.
 //!
 //! ```text
-//!   pattern, extract_kv, extract_json, parse_ip, cidr_match    a Spec each, run by call
-//!   time_bucket                                                becomes date_bin (bucket)
+//!   pattern, extract_kv, extract_json, grok, parse_ip, cidr_match    a Spec each, run by call
+//!   time_bucket                                                      becomes date_bin (bucket)
 //!        │
 //!        ▼ rule: literals are compiled once for a query
 //!   Kernel over Texts
@@ -14,6 +14,7 @@
 mod address;
 mod bucket;
 mod call;
+mod grok;
 mod json_path;
 mod key_values;
 mod mistake;
@@ -30,10 +31,11 @@ use datafusion::optimizer::Analyzer;
 use self::call::Spec;
 
 /// The functions of one text.
-static OF_TEXT: [&Spec; 5] = [
+static OF_TEXT: [&Spec; 6] = [
     &pattern::PATTERN,
     &key_values::EXTRACT_KV,
     &json_path::EXTRACT_JSON,
+    &grok::GROK,
     &address::PARSE_IP,
     &address::CIDR_MATCH,
 ];

@@ -33,7 +33,7 @@ pub(super) static PATTERN: Spec = Spec {
     literals: 0..=0,
     called: &[],
     answer: |_| DataType::Utf8,
-    compile: |_| Ok(Arc::new(Pattern)),
+    compile: |_, _| Ok(Arc::new(Pattern)),
 };
 
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::grok::Groks;
 use super::{bucket, call};
 
 /// The rule.
@@ -28,26 +29,28 @@ impl AnalyzerRule for CompileCalls {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(rewritten).map(|transformed| transformed.data)
+        let mut groks = Groks::default();
+        let rewritten = plan.transform_up_with_subqueries(|node| rewritten(node, &mut groks));
+        rewritten.map(|transformed| transformed.data)
     }
 }
 
-fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+fn rewritten(node: LogicalPlan, groks: &mut Groks) -> Result<Transformed<LogicalPlan>> {
     let names = NamePreserver::new(&node);
     let rewritten = node.map_expressions(|expr| {
         let name = names.save(&expr);
-        let rewritten = expr.transform_up(rewritten_call)?;
+        let rewritten = expr.transform_up(|expr| rewritten_call(expr, groks))?;
         Ok(rewritten.update_data(|expr| name.restore(expr)))
     })?;
     if rewritten.transformed { rewritten.map_data(LogicalPlan::recompute_schema) } else { Ok(rewritten) }
 }
 
-fn rewritten_call(expr: Expr) -> Result<Transformed<Expr>> {
+fn rewritten_call(expr: Expr, groks: &mut Groks) -> Result<Transformed<Expr>> {
     let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
     if let Some(bin) = bucket::date_bin_of(call)? {
         return Ok(Transformed::yes(bin));
     }
-    Ok(match call::compiled(call)? {
+    Ok(match call::compiled(call, groks)? {
         Some(compiled) => Transformed::yes(Expr::ScalarFunction(compiled)),
         None => Transformed::no(expr),
     })

@@ -47,6 +47,23 @@ async fn pairs_and_json_are_extracted() {
 }
 
 #[tokio::test]
+async fn fields_are_taken_out_by_grok() {
+    insta::assert_snapshot!(fixture().text(
+        "SELECT grok(message, '^%{WORD:verb} %{URIPATH:path} took %{INT:ms:int}') AS all, \
+         grok(message, '^%{WORD:verb} %{URIPATH:path}', 'path') AS path, grok(message, '%{INT:n}')['n'] AS n \
+         FROM logs ORDER BY timestamp").await, @r#"
+    +----------------------------------------+-------------+------+
+    | all                                    | path        | n    |
+    +----------------------------------------+-------------+------+
+    | {verb: GET, path: /users/17, ms: 5}    | /users/17   | 17   |
+    | {verb: GET, path: /users/4711, ms: 12} | /users/4711 | 4711 |
+    |                                        |             | 503  |
+    |                                        |             | 7    |
+    +----------------------------------------+-------------+------+
+    "#);
+}
+
+#[tokio::test]
 async fn addresses_are_compared() {
     insta::assert_snapshot!(fixture().text(
         "SELECT parse_ip(tags['client']) AS ip, cidr_match(tags['client'], '10.0.0.0/8') AS inside FROM logs \
@@ -153,6 +170,10 @@ async fn mistakes_say_what_to_write() {
         "extract_json(message)",
         "extract_json(message, '$.a[x]')",
         "extract_json(message, source || 'x')",
+        "grok(message)",
+        "grok(message, source)",
+        "grok(message, '%{IPP:client}')",
+        "grok(message, '%{IP:client}', 'clients')",
         "cidr_match(message, '10.0.0.0')",
         "cidr_match(message, '10.0.0.0/64')",
         "cidr_match(_row_id, '10.0.0.0/8')",
@@ -179,6 +200,10 @@ async fn mistakes_say_what_to_write() {
     extract_json(message) ► Request: extract_json() was given 1 argument; write it as in extract_json(message, '$.user.id')
     extract_json(message, '$.a[x]') ► Request: extract_json(): column 5 of the path $.a[x]: expected a number from 0, or a name in quotes
     extract_json(message, source || 'x') ► Request: the path of extract_json() has to be a literal text, as in extract_json(message, '$.user.id'), or a bound parameter
+    grok(message) ► Request: grok() was given 1 argument; write it as in grok(message, '%{IP:client} %{WORD:verb}', 'client')
+    grok(message, source) ► Request: the pattern of grok() has to be a literal text, as in grok(message, '%{IP:client} %{WORD:verb}', 'client'), or a bound parameter
+    grok(message, '%{IPP:client}') ► Request: grok(): column 1 of the pattern: there is no pattern IPP; did you mean IP?
+    grok(message, '%{IP:client}', 'clients') ► Request: grok(): the pattern has no field clients, only client; did you mean client?
     cidr_match(message, '10.0.0.0') ► Request: cidr_match(): 10.0.0.0 is no block of addresses; write an address, a slash and the number of leading bits that count, as in 10.0.0.0/8 or 2001:db8::/32
     cidr_match(message, '10.0.0.0/64') ► Request: cidr_match(): 10.0.0.0/64 is no block of addresses; write an address, a slash and the number of leading bits that count, as in 10.0.0.0/8 or 2001:db8::/32
     cidr_match(_row_id, '10.0.0.0/8') ► Request: cidr_match() reads text, not Int64; cast it to VARCHAR first, as in cidr_match(CAST(x AS VARCHAR)…)
@@ -266,13 +291,14 @@ async fn buckets_are_counted_from_statistics() {
 async fn functions_are_listed() {
     insta::assert_snapshot!(fixture().text(
         "SELECT DISTINCT routine_name FROM information_schema.routines WHERE routine_name IN \
-         ('pattern', 'extract_kv', 'extract_json', 'parse_ip', 'cidr_match', 'time_bucket') ORDER BY 1").await, @r#"
+         ('pattern', 'extract_kv', 'extract_json', 'grok', 'parse_ip', 'cidr_match', 'time_bucket') ORDER BY 1").await, @r#"
     +--------------+
     | routine_name |
     +--------------+
     | cidr_match   |
     | extract_json |
     | extract_kv   |
+    | grok         |
     | parse_ip     |
     | pattern      |
     | time_bucket  |
