@@ -2,7 +2,8 @@
 //!
 //! A segment whose manifest entry counts rows by source and level is looked at as one container for each such pair:
 //! in it both columns are constant, so that even `source LIKE 'web%' AND level <> 'INFO'` is decided exactly.
-//! A segment stays if any of its containers may match.
+//! A segment stays if any of its containers may match. As the pairs may be many, they are looked at only where a filter
+//! asks for one of the two, and of segments that stay without them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -59,10 +60,14 @@ pub(super) fn prune(snapshot: &Snapshot, filters: &[Expr], state: &dyn Session) 
     let Some(predicate) = predicate(filters, state)? else {
         return Ok(Kept { segments, buffers: buffers.to_vec() });
     };
-    let of_segments = segments.iter().enumerate().flat_map(|(place, meta)| of_segment(place, meta)).collect();
+    let of_segments = segments.iter().enumerate().map(|(place, meta)| of_segment(place, meta)).collect();
+    let mut kept_segments = matching(&predicate, of_segments)?;
+    if mention_pairs(filters) {
+        let kept = segments.iter().enumerate().filter(|(place, _)| kept_segments.contains(place));
+        kept_segments = matching(&predicate, kept.flat_map(|(place, meta)| of_pairs(place, meta)).collect())?;
+    }
     let of_buffers = buffers.iter().enumerate().map(|(place, buffer)| of_buffer(place, buffer)).collect();
-    let (kept_segments, kept_buffers) =
-        (matching(&predicate, of_segments)?, matching(&predicate, of_buffers)?);
+    let kept_buffers = matching(&predicate, of_buffers)?;
     let buffers = buffers.iter().enumerate().filter(|(place, _)| kept_buffers.contains(place));
     let buffers = buffers.map(|(_, buffer)| buffer.clone()).collect();
     let segments = segments.iter().enumerate().filter(|(place, _)| kept_segments.contains(place));
@@ -95,24 +100,31 @@ fn matching(predicate: &PruningPredicate, containers: Vec<Container<'_>>) -> Res
         .collect())
 }
 
-fn of_segment(place: usize, meta: &SegmentMeta) -> Vec<Container<'_>> {
-    let container = |rows, source, level| Container {
+/// Whether a filter asks for the source or the level.
+fn mention_pairs(filters: &[Expr]) -> bool {
+    let pair = [column::SOURCE, column::LEVEL];
+    filters.iter().flat_map(Expr::column_refs).any(|column| pair.contains(&column.name.as_str()))
+}
+
+fn of_segment(place: usize, meta: &SegmentMeta) -> Container<'_> {
+    Container {
         place,
         time: meta.time,
         row_ids: Some((meta.row_id_min.get(), meta.row_id_max.get())),
-        rows,
-        source,
-        level,
-    };
-    let Some(counts) = &meta.counts else {
-        return vec![container(meta.rows, Value::Unknown, Value::Unknown)];
-    };
-    counts
-        .iter()
-        .map(|count| {
-            container(count.rows, Value::known(count.source.as_deref()), Value::known(count.level.as_deref()))
-        })
-        .collect()
+        rows: meta.rows,
+        source: Value::Unknown,
+        level: Value::Unknown,
+    }
+}
+
+fn of_pairs(place: usize, meta: &SegmentMeta) -> Vec<Container<'_>> {
+    let Some(counts) = &meta.counts else { return vec![of_segment(place, meta)] };
+    let mut containers = Vec::with_capacity(counts.len());
+    for count in counts {
+        let (source, level) = (Value::known(count.source.as_deref()), Value::known(count.level.as_deref()));
+        containers.push(Container { rows: count.rows, source, level, ..of_segment(place, meta) });
+    }
+    containers
 }
 
 fn of_buffer(place: usize, buffer: &BufferView) -> Container<'_> {
@@ -131,7 +143,7 @@ impl<'a> Containers<'a> {
 
     fn texts(&self, pick: impl Fn(&Container<'a>) -> Value<'a>) -> ArrayRef {
         let text = |container| match pick(container) {
-            Value::Is(text) => Some(text.to_owned()),
+            Value::Is(text) => Some(text),
             Value::Null | Value::Unknown => None,
         };
         Arc::new(self.0.iter().map(text).collect::<StringArray>())

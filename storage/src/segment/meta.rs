@@ -60,7 +60,7 @@ pub struct IndexMeta {
     pub version: u32,
 }
 
-/// A segment as its manifest knows it; at most about 2 KB.
+/// A segment as its manifest knows it; at most about 2 KB, or 16 KB where it has many rows.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentMeta {
