@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{Array, RecordBatch};
 use arrow::util::pretty::pretty_format_batches;
 use async_trait::async_trait;
+use datafusion::execution::SessionState;
 use datafusion::optimizer::OptimizerRule as _;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
@@ -166,15 +167,26 @@ impl Fixture {
 
     /// A session over the same tables whose queries count rows and not statistics.
     pub(crate) fn scanning_session(&self) -> Session {
-        let shared = &self.engine;
-        let context = SessionContext::new_with_state(shared.base.clone());
+        let context = SessionContext::new_with_state(self.engine.base.clone());
         assert!(context.remove_optimizer_rule(CountFromStatistics.name()), "the rule is there");
+        self.session_of(context.state())
+    }
+
+    /// A session over the same tables for which no segment is too small to be read by several partitions.
+    pub(crate) fn splitting_session(&self) -> Session {
+        let mut base = self.engine.base.clone();
+        base.config_mut().options_mut().optimizer.repartition_file_min_size = 1;
+        self.session_of(base)
+    }
+
+    fn session_of(&self, base: SessionState) -> Session {
+        let shared = &self.engine;
         let engine = QueryEngine {
             config: shared.config.clone(),
             store: shared.store.clone(),
             tables: Arc::clone(&shared.tables),
             ambient: shared.ambient.clone(),
-            base: context.state(),
+            base,
             runtime: Arc::clone(&shared.runtime),
             tails: Arc::clone(&shared.tails),
             plannings: shared.plannings.clone(),
@@ -283,7 +295,13 @@ impl Fixture {
 
     /// The plan after it ran, with its metrics.
     pub(crate) async fn analyzed(&self, sql: &str) -> String {
-        let batches = self.query(&format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
+        Self::analyzed_in(&self.session(), sql).await
+    }
+
+    /// The same in a session.
+    pub(crate) async fn analyzed_in(session: &Session, sql: &str) -> String {
+        let answer = session.sql(&format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
+        let batches: Vec<RecordBatch> = answer.try_collect().await.unwrap();
         let plan: &arrow::array::StringArray = arrow::array::AsArray::as_string(batches[0].column(1));
         (0..plan.len()).map(|row| plan.value(row)).collect()
     }

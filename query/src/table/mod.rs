@@ -10,6 +10,7 @@
 //! Parquet scan where it can and above it where not.
 
 mod buffers;
+mod deal;
 mod index;
 mod lru;
 mod order;

@@ -7,7 +7,8 @@
 //!
 //! DataFusion hands a sort's order down to scans, but not through a union or a filter, which every table with both
 //! buffers and segments has. With the order the scan begins at the right end of time; `TopK`'s bound then rules out
-//! the other files and row groups unread. The sort stays: only the order of reading changes.
+//! the other files and row groups unread. The sort stays: only the order of reading changes. Which partition reads what
+//! is settled in `deal.rs`.
 
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SortOrderPushdownResult};
+use ironbark_storage::column;
+
+use super::deal::{Wish, deal};
 
 /// A filter below a `TopK` gives at least so many rows at once, so that single rows do not become batches.
 const FILTER_ROWS_MIN: usize = 32;
@@ -42,7 +46,7 @@ impl PhysicalOptimizerRule for OrderSegments {
         plan.transform_down(|node| {
             let Some(sort) = node.downcast_ref::<SortExec>() else { return Ok(Transformed::no(node)) };
             let Some(fetch) = sort.fetch() else { return Ok(Transformed::no(node)) };
-            let wanted = Wanted { order: sort.expr().to_vec(), rows: fetch };
+            let wanted = Wanted { order: sort.expr().to_vec(), rows: fetch, filtered: false };
             let Some(input) = wanted.below(sort.input())? else { return Ok(Transformed::no(node)) };
             Ok(Transformed::yes(replace_children_if_necessary(node, vec![input])?))
         })
@@ -62,6 +66,8 @@ impl PhysicalOptimizerRule for OrderSegments {
 struct Wanted {
     order: Vec<PhysicalSortExpr>,
     rows: usize,
+    /// Whether a filter lies between.
+    filtered: bool,
 }
 
 impl Wanted {
@@ -69,7 +75,7 @@ impl Wanted {
     fn below(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
             let Some(order) = before(projection, &self.order) else { return Ok(None) };
-            return Self { order, rows: self.rows }.replace(plan, projection.input());
+            return Self { order, ..*self }.replace(plan, projection.input());
         }
         if let Some(union) = plan.downcast_ref::<UnionExec>() {
             return self.union(union);
@@ -78,16 +84,26 @@ impl Wanted {
             // A filter collects a full batch before it gives any, and so would keep the bound from TopK.
             let batch_rows = self.rows.clamp(FILTER_ROWS_MIN, filter.batch_size().max(FILTER_ROWS_MIN));
             let prompt: Arc<dyn ExecutionPlan> = Arc::new(filter.with_batch_size(batch_rows)?);
-            return self.replace(&prompt, filter.input());
+            let below = Self { order: self.order.clone(), filtered: true, ..*self };
+            return below.replace(&prompt, filter.input());
         }
         let passes = plan.is::<CoalescePartitionsExec>() || plan.is::<RepartitionExec>();
         if passes && let [input] = plan.children().as_slice() {
             return self.replace(plan, input);
         }
         match plan.try_pushdown_sort(&self.order)? {
-            SortOrderPushdownResult::Inexact { inner } => Ok(Some(inner)),
+            SortOrderPushdownResult::Inexact { inner } => Ok(Some(self.dealt(inner))),
             SortOrderPushdownResult::Exact { .. } | SortOrderPushdownResult::Unsupported => Ok(None),
         }
+    }
+
+    /// The scan dealt out for this order, if it is one of time.
+    fn dealt(&self, scan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        let Some(leading) = self.order.first() else { return scan };
+        let by_time =
+            leading.expr.downcast_ref::<Column>().is_some_and(|leading| leading.name() == column::TIMESTAMP);
+        let wish = Wish { rows: self.rows, newest: leading.options.descending, filtered: self.filtered };
+        if by_time { deal(&scan, wish).unwrap_or(scan) } else { scan }
     }
 
     fn union(&self, union: &UnionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {

@@ -81,7 +81,7 @@ impl SegmentScan<'_> {
         let mut file = PartitionedFile::new(String::new(), meta.bytes);
         file.object_meta.location = key::segment(&partition, meta.id);
         let mut statistics = statistics(&meta);
-        let mut file = file.with_extension(meta);
+        let mut file = file.with_extension(meta).with_extension(Arc::clone(self.tails));
         if let Some(access) = access {
             // The bounds of columns hold for fewer rows as well; their number does not.
             statistics.num_rows = statistics.num_rows.to_inexact();

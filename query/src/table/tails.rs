@@ -49,6 +49,11 @@ impl TailCache {
         Ok((Arc::clone(tail), origin))
     }
 
+    /// The end of a segment, if it is in memory.
+    pub(super) fn known(&self, id: SegmentId) -> Option<Arc<SegmentTail>> {
+        self.tails.lock().get(id)?.get().cloned()
+    }
+
     fn slot(&self, id: SegmentId) -> Slot {
         let mut tails = self.tails.lock();
         if let Some(slot) = tails.get(id) {

@@ -7,6 +7,7 @@ use arrow::util::pretty::pretty_format_batches;
 use datafusion::datasource::MemTable;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::TryStreamExt;
 use ironbark_storage::LogSchema;
 use proptest::prelude::*;
 
@@ -152,11 +153,15 @@ async fn check(pieces: Vec<Piece>, predicate: &str) {
     for sql in queries(predicate) {
         let expected = model.sql(&sql).await.unwrap().collect().await.unwrap();
         let expected = pretty_format_batches(&expected).unwrap().to_string();
-        let found = fixture.query(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let found = pretty_format_batches(&found).unwrap().to_string();
-        // An empty answer has no columns to print in one of the two.
-        if expected.lines().count() > 4 || found.lines().count() > 4 {
-            assert_eq!(found, expected, "{sql}\n{}", fixture.plan(&sql).await);
+        // The second session reads each segment in several partitions, and finds its end in memory.
+        for session in [fixture.session(), fixture.splitting_session()] {
+            let found = async { session.sql(&sql).await?.try_collect::<Vec<_>>().await };
+            let found = found.await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            let found = pretty_format_batches(&found).unwrap().to_string();
+            // An empty answer has no columns to print in one of the two.
+            if expected.lines().count() > 4 || found.lines().count() > 4 {
+                assert_eq!(found, expected, "{sql}\n{}", fixture.plan(&sql).await);
+            }
         }
     }
 }

@@ -1,16 +1,36 @@
 //! The latest rows are read from the small row groups at a segment's newest end, and nothing else of it.
 
 use super::metric;
-use crate::fixture::{Fixture, Row};
+use crate::fixture::{Fixture, Row, counter};
 
-/// A segment whose row groups hold 15,424, 16,384 and 8,192 rows, a second apart; every hundredth is of a source of
-/// its own.
-async fn fixture() -> Fixture {
+/// Segments of 40,000 rows, one after the other, whose row groups hold 15,424, 16,384 and 8,192 rows, a second apart;
+/// every hundredth is of a source of its own, and holds a word of its own.
+async fn segments(count: i64) -> Fixture {
     let fixture = Fixture::new();
-    let source = |n: i64| if n % 100 == 0 { "rare" } else { "web" };
-    let rows: Vec<_> = (0..40_000).map(|n| Row::new(n, source(n), "INFO", &format!("message {n}"))).collect();
-    fixture.segment(&rows, 262_144).await;
+    let row = |n: i64| match n % 100 {
+        0 => Row::new(n, "rare", "INFO", &format!("needle {n}")),
+        _ => Row::new(n, "web", "INFO", &format!("message {n}")),
+    };
+    for segment in 0..count {
+        let rows: Vec<_> = (segment * 40_000..(segment + 1) * 40_000).map(row).collect();
+        fixture.segment(&rows, 262_144).await;
+    }
     fixture
+}
+
+async fn fixture() -> Fixture {
+    segments(1).await
+}
+
+/// The plan of a query that ran in a session that cuts segments into ranges of bytes, and found their ends in memory.
+async fn split(fixture: &Fixture, sql: &str) -> String {
+    fixture.query("SELECT count(DISTINCT message) FROM logs").await.unwrap();
+    Fixture::analyzed_in(&fixture.splitting_session(), sql).await
+}
+
+/// Rows whose time was compared with the bound, in thousands.
+fn rows_looked_at(plan: &str) -> usize {
+    (counter(plan, "pushdown_rows_matched") + counter(plan, "pushdown_rows_pruned")) / 1_000
 }
 
 #[tokio::test]
@@ -32,15 +52,51 @@ async fn a_source_that_the_newest_row_group_holds_is_read_there() {
         format!("SELECT message FROM logs WHERE source = 'rare' ORDER BY timestamp DESC LIMIT {limit}")
     };
     insta::assert_snapshot!(fixture.text(&sql(2)).await, @r#"
-    +---------------+
-    | message       |
-    +---------------+
-    | message 39900 |
-    | message 39800 |
-    +---------------+
+    +--------------+
+    | message      |
+    +--------------+
+    | needle 39900 |
+    | needle 39800 |
+    +--------------+
     "#);
     // The newest row group has 82 such rows: they suffice, or they do not.
     let few = metric(&fixture, &sql(50), "pushdown_rows_matched").await;
     let many = metric(&fixture, &sql(100), "pushdown_rows_matched").await;
     assert!(few < 100 && many > 200, "{few} and {many} rows of the source read");
+}
+
+#[tokio::test]
+async fn a_segment_that_was_cut_is_read_from_its_newest_row_group_too() {
+    let fixture = segments(2).await;
+    let plan = split(&fixture, "SELECT * FROM logs ORDER BY timestamp DESC LIMIT 100").await;
+    assert!(plan.contains("file_groups={1 group: ["), "{plan}");
+    assert_eq!(rows_looked_at(&plan), 8, "{plan}");
+    let plan = split(&fixture, "SELECT * FROM logs ORDER BY timestamp LIMIT 100").await;
+    assert_eq!(rows_looked_at(&plan), 15, "{plan}");
+    // More rows than the newest row group has are worth the work of all partitions.
+    let plan = split(&fixture, "SELECT message FROM logs ORDER BY timestamp DESC LIMIT 10000").await;
+    assert!(plan.contains("file_groups={2 groups: ["), "{plan}");
+    assert!((24..=39).contains(&rows_looked_at(&plan)), "{plan}");
+}
+
+#[tokio::test]
+async fn a_bound_rules_out_row_groups_with_selected_pages() {
+    let fixture = segments(2).await;
+    let sql = |limit| {
+        format!("SELECT message FROM logs WHERE search('needle') ORDER BY timestamp DESC LIMIT {limit}")
+    };
+    let plan = split(&fixture, &sql(50)).await;
+    assert!(plan.contains("row_groups=6/6, ranges=6/10"), "the index selects pages\n{plan}");
+    // Of the newest row groups of each partition the first page has the word.
+    assert!(rows_looked_at(&plan) <= 16, "{plan}");
+    let all = split(&fixture, &sql(1_000)).await;
+    assert!(rows_looked_at(&all) > 45, "{all}");
+}
+
+#[tokio::test]
+async fn other_orders_are_left_to_all_partitions() {
+    let fixture = fixture().await;
+    let plan = split(&fixture, "SELECT * FROM logs ORDER BY message LIMIT 1").await;
+    assert!(plan.contains("file_groups={2 groups: ["), "{plan}");
+    assert_eq!(rows_looked_at(&plan), 39, "{plan}");
 }

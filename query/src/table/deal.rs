@@ -1,0 +1,187 @@
+//! Deals the row groups of a scan out again, once it is known from which end of time rows are wanted.
+//!
+//! ```text
+//!   one partition, byte ranges │ old │ old │ old │ old ┊ old │ mid │ new │   a partition begins with old rows,
+//!   as DataFusion cuts them    └───── partition 0 ─────┘└─ partition 1 ──┘   and reads them before a bound is known
+//!
+//!   without a filter           │ all segments whole, newest row group first │   the newest row group has all that is
+//!   (partition 0 alone)                                                         wanted; its bound rules out the rest
+//!
+//!   with a filter              │ new │ mid │ old │ old │ old │ …              a row group is a file of its own:
+//!   (partitions take turns)      0     1     0     …                            whoever is free takes the newest one
+//! ```
+//!
+//! A file with the time of one row group is ruled out by `TopK`'s bound unopened. Within a file DataFusion does not
+//! rule out row groups where pages are selected; between files it does. This changes what is read when and by whom,
+//! never which rows: each row group of each segment that was there is in one file, and in no other.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::stats::Precision;
+use datafusion::common::{ScalarValue, Statistics};
+use datafusion::datasource::listing::{FileRange, PartitionedFile};
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource as _, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_plan::ExecutionPlan;
+use ironbark_storage::{LogSchema, SegmentMeta, TimeRange, Timestamp, column};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics as ChunkStatistics;
+
+use super::TailCache;
+
+/// Without a filter up to so many rows are read by one partition: the newest row group of a segment has as many.
+const ALONE_ROWS_MAX: usize = 8_192;
+/// Most files that row groups become. Segments beyond them, the last ones in the wanted order, stay whole.
+const PIECES_MAX: usize = 256;
+
+/// What is wanted of a scan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// Rows at most.
+    pub(super) rows: usize,
+    /// The newest rows, not the oldest.
+    pub(super) newest: bool,
+    /// Whether rows may be dropped between the scan and whoever wants them.
+    pub(super) filtered: bool,
+}
+
+/// The scan with its row groups dealt out for the wish, or `None` where the plan is no scan of segments, or nobody
+/// tells it a bound.
+pub(super) fn deal(plan: &Arc<dyn ExecutionPlan>, wish: Wish) -> Option<Arc<dyn ExecutionPlan>> {
+    let scan = plan.downcast_ref::<DataSourceExec>()?;
+    let (config, source) = scan.downcast_to_file_source::<ParquetSource>()?;
+    let predicate = source.filter()?;
+    let conditions = split_conjunction(&predicate);
+    let bounds = conditions.iter().filter(|condition| condition.is::<DynamicFilterPhysicalExpr>()).count();
+    if bounds == 0 {
+        return None;
+    }
+    let filtered = wish.filtered || bounds < conditions.len();
+    let groups = if filtered || wish.rows > ALONE_ROWS_MAX {
+        in_turn(pieces(whole(config), wish.newest), config.file_groups.len())
+    } else {
+        vec![FileGroup::new(in_order(whole(config), wish.newest))]
+    };
+    let config = FileScanConfigBuilder::from(config.clone()).with_file_groups(groups).build();
+    Some(Arc::new(scan.clone().with_data_source(Arc::new(config))))
+}
+
+/// The files of a scan as they were before they were cut into ranges.
+fn whole(config: &FileScanConfig) -> Vec<PartitionedFile> {
+    let mut known = HashSet::new();
+    let files = config.file_groups.iter().flat_map(FileGroup::iter);
+    let files = files.filter(|file| known.insert(file.object_meta.location.clone()));
+    files.map(|file| PartitionedFile { range: None, ..file.clone() }).collect()
+}
+
+/// Files by the end of time from which they are wanted.
+fn in_order(mut files: Vec<PartitionedFile>, newest: bool) -> Vec<PartitionedFile> {
+    if newest {
+        files.sort_by_cached_key(|file| std::cmp::Reverse(time(file).map(|(_, max)| max)));
+    } else {
+        files.sort_by_cached_key(|file| time(file).map(|(min, _)| min));
+    }
+    files
+}
+
+/// Row groups as files, where the end of their segment is in memory: nothing can be read here.
+fn pieces(files: Vec<PartitionedFile>, newest: bool) -> Vec<PartitionedFile> {
+    let mut pieces = Vec::new();
+    for file in in_order(files, newest) {
+        match row_groups(&file) {
+            Some(groups) if pieces.len() + groups.len() <= PIECES_MAX => pieces.extend(groups),
+            _ => pieces.push(file),
+        }
+    }
+    in_order(pieces, newest)
+}
+
+/// The row groups of a segment that are to be read, as files.
+fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
+    let meta = file.extension::<Arc<SegmentMeta>>()?;
+    let tail = file.extension::<Arc<TailCache>>()?.known(meta.id)?;
+    let access = file.extension::<ParquetAccessPlan>();
+    let timestamp = place_of_timestamp(&tail.parquet)?;
+    let groups = tail.parquet.row_groups();
+    let mut ends = groups.iter().skip(1).map(start).collect::<Vec<_>>();
+    ends.push(i64::try_from(meta.bytes).ok()?);
+    let mut pieces = Vec::with_capacity(groups.len());
+    for (place, (group, end)) in groups.iter().zip(ends).enumerate() {
+        // A range has the row groups that begin in it: each must begin before the next.
+        let start = start(group);
+        if start >= end {
+            return None;
+        }
+        if access.is_some_and(|access| !access.should_scan(place)) {
+            continue;
+        }
+        let statistics = of_row_group(file.statistics.as_deref()?, group, time_of(group, timestamp)?)?;
+        let range = Some(FileRange { start, end });
+        pieces.push(PartitionedFile { range, ..file.clone().with_statistics(Arc::new(statistics)) });
+    }
+    Some(pieces)
+}
+
+/// Where DataFusion looks for the begin of a row group when it has a range of bytes.
+fn start(group: &RowGroupMetaData) -> i64 {
+    let first = group.columns().first();
+    first.map_or(0, |chunk| chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset()))
+}
+
+fn place_of_timestamp(tail: &ParquetMetaData) -> Option<usize> {
+    let leaves = tail.file_metadata().schema_descr().columns();
+    leaves.iter().position(|leaf| leaf.path().parts() == [column::TIMESTAMP])
+}
+
+fn time_of(group: &RowGroupMetaData, timestamp: usize) -> Option<TimeRange> {
+    let ChunkStatistics::Int64(statistics) = group.columns().get(timestamp)?.statistics()? else {
+        return None;
+    };
+    let (min, max) = (*statistics.min_opt()?, *statistics.max_opt()?);
+    Some(TimeRange::new(Timestamp::from_ns(min), Timestamp::from_ns(max)))
+}
+
+/// What the manifest says of a segment, for one of its row groups: the bounds of columns hold for fewer rows as well.
+fn of_row_group(segment: &Statistics, group: &RowGroupMetaData, time: TimeRange) -> Option<Statistics> {
+    let mut statistics = segment.clone();
+    statistics.num_rows = Precision::Inexact(usize::try_from(group.num_rows()).ok()?);
+    let timestamp = statistics.column_statistics.get_mut(timestamp()?)?;
+    let exact = |at: Timestamp| {
+        Precision::Exact(ScalarValue::TimestampNanosecond(Some(at.ns()), Some(Arc::from("UTC"))))
+    };
+    timestamp.min_value = exact(time.min);
+    timestamp.max_value = exact(time.max);
+    Some(statistics)
+}
+
+/// The first and last timestamp of a file in nanoseconds.
+fn time(file: &PartitionedFile) -> Option<(i64, i64)> {
+    let statistics = file.statistics.as_ref()?.column_statistics.get(timestamp()?)?;
+    let ns = |value: &Precision<ScalarValue>| match value.get_value() {
+        Some(ScalarValue::TimestampNanosecond(ns, _)) => *ns,
+        _ => None,
+    };
+    Some((ns(&statistics.min_value)?, ns(&statistics.max_value)?))
+}
+
+/// The place of the timestamp in what files have statistics of.
+fn timestamp() -> Option<usize> {
+    LogSchema::stored().index_of(column::TIMESTAMP).ok()
+}
+
+/// Deals files out to so many groups; with more groups than files some are empty, so that the plan above stays right.
+fn in_turn(files: Vec<PartitionedFile>, count: usize) -> Vec<FileGroup> {
+    let mut groups = vec![FileGroup::default(); count.max(1)];
+    for (place, file) in files.into_iter().enumerate() {
+        if let Some(group) = groups.get_mut(place % count.max(1)) {
+            group.push(file);
+        }
+    }
+    groups
+}
