@@ -131,8 +131,9 @@ pub(super) fn writer_properties(
     properties.build()
 }
 
+/// Rows are further sorted by template, which is no column.
 fn sorting_columns() -> Vec<SortingColumn> {
-    let order = [column::SOURCE, column::TIMESTAMP, column::ROW_ID];
+    let order = [column::SOURCE, column::LEVEL];
     let place = |name: &&str| leaf(name).and_then(|at| i32::try_from(at).ok());
     let sorted = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: true };
     order.iter().filter_map(place).map(sorted).collect()

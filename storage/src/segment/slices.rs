@@ -1,7 +1,7 @@
 //! Orders rows and cuts them into row groups.
 //!
 //! ```text
-//!  batches ─► entries sorted by (timestamp, _row_id) ─► cut ─► each slice ordered by source, stably
+//!  batches ─► entries sorted by (timestamp, _row_id) ─► cut ─► each slice ordered by source, level and template, stably
 //! ```
 //!
 //! Rows are not moved here: an entry names a row by batch and place.
@@ -14,6 +14,7 @@ use arrow::array::{
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 
 use super::format::ROW_GROUP_BYTES_MAX;
+use super::template::TemplatesBuilder;
 use crate::{Error, LogSchema, Result, column};
 
 /// The columns of a batch that decide where its rows go.
@@ -127,33 +128,56 @@ pub(super) struct Slice<'a> {
     pub(super) counts: HashMap<(Option<&'a str>, Option<&'a str>), u64>,
 }
 
-struct SourceRows<'a> {
+/// Rows of a slice with the same source, level and template.
+struct RunRows<'a> {
     source: Option<&'a str>,
+    level: Option<&'a str>,
+    template: u16,
     places: Vec<(usize, usize)>,
 }
 
-/// Orders a slice by source. Entries come in order of (timestamp, row id), which is kept within a source.
-pub(super) fn by_source<'a>(entries: &[Entry], columns: &[Columns<'a>]) -> Slice<'a> {
-    let mut numbers: HashMap<Option<&'a str>, usize> = HashMap::new();
-    let mut sources: Vec<SourceRows<'a>> = Vec::new();
-    let mut counts = HashMap::new();
-    for entry in entries {
+/// Orders a slice by source, level and template, and adds its runs to the segment's. Entries come in order of
+/// (timestamp, row id), which is kept within a run.
+pub(super) fn in_runs<'a>(
+    entries: &[Entry],
+    columns: &[Columns<'a>],
+    templates: &mut TemplatesBuilder,
+) -> Slice<'a> {
+    let miner = &mut templates.miner;
+    let mask = |entry: &Entry| {
+        let (batch, row) = entry.place();
+        columns.get(batch).and_then(|columns| miner.add(columns.messages.value(row)))
+    };
+    let masks: Vec<Option<u32>> = entries.iter().map(mask).collect();
+    miner.end_row_group();
+    let mut names: HashMap<Option<&'a str>, u32> = HashMap::new();
+    let mut name = |text| {
+        let next = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        *names.entry(text).or_insert(next)
+    };
+    let mut numbers: HashMap<(u32, u32, u16), usize> = HashMap::new();
+    let mut runs: Vec<RunRows<'a>> = Vec::new();
+    for (entry, mask) in entries.iter().zip(masks) {
         let (batch, row) = entry.place();
         let Some(columns) = columns.get(batch) else { continue };
-        let source = columns.source(row);
-        let number = *numbers.entry(source).or_insert_with(|| {
-            sources.push(SourceRows { source, places: Vec::new() });
-            sources.len() - 1
+        let (source, level, template) = (columns.source(row), columns.level(row), miner.template(mask));
+        let number = *numbers.entry((name(source), name(level), template)).or_insert_with(|| {
+            runs.push(RunRows { source, level, template, places: Vec::new() });
+            runs.len() - 1
         });
-        if let Some(rows) = sources.get_mut(number) {
-            rows.places.push((batch, row));
+        if let Some(run) = runs.get_mut(number) {
+            run.places.push((batch, row));
         }
-        *counts.entry((source, columns.level(row))).or_insert(0) += 1;
     }
-    sources.sort_unstable_by_key(|rows| rows.source);
+    runs.sort_unstable_by_key(|run| (run.source, run.level, run.template));
+    let mut counts = HashMap::new();
     let mut places = Vec::with_capacity(entries.len());
-    for rows in sources {
-        places.extend(rows.places);
+    templates.begin_row_group();
+    for run in runs {
+        let rows = run.places.len();
+        templates.add(run.source, run.level, run.template, rows);
+        *counts.entry((run.source, run.level)).or_insert(0) += u64::try_from(rows).unwrap_or(u64::MAX);
+        places.extend(run.places);
     }
     Slice { places, counts }
 }

@@ -14,7 +14,8 @@ use parquet::file::statistics::Statistics;
 use super::format::{
     KEY_FORMAT_VERSION, KEY_SCHEMA_VERSION, KEY_SEGMENT, LEAVES, SEGMENT_FORMAT_VERSION, leaf, metadata_value,
 };
-use super::{SegmentMeta, TokenIndex};
+use super::template::Templates;
+use super::{INDEX_FORMAT_VERSION, SegmentMeta, TokenIndex};
 use crate::{Error, Result, SCHEMA_VERSION, TimeRange, Timestamp, column};
 
 /// Longest tail that is read.
@@ -30,6 +31,21 @@ pub struct SegmentTail {
 }
 
 impl SegmentTail {
+    /// The templates of the segment's messages and the runs of its row groups; `None` where it has none. Fails with
+    /// [`Error::Corrupt`] if they are damaged or do not add up to the rows.
+    pub fn templates(&self) -> Result<Option<Arc<Templates>>> {
+        let Some(index) = self.index.as_deref() else { return Ok(None) };
+        let Some(templates) = index.templates()? else { return Ok(None) };
+        let written = self.parquet.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
+        let told =
+            templates.row_groups.iter().map(|runs| Some(runs.iter().map(|run| u64::from(run.rows)).sum()));
+        if written.eq(told) {
+            Ok(Some(templates))
+        } else {
+            Err(index.wrong_templates("they are of other rows"))
+        }
+    }
+
     /// Bytes that it takes in memory.
     pub fn memory_bytes(&self) -> usize {
         self.parquet.memory_size() + self.index.as_ref().map_or(0, |index| index.memory_bytes())
@@ -94,7 +110,10 @@ pub(super) fn check_tail(key: &Path, meta: &SegmentMeta, tail: &Bytes) -> Result
 }
 
 fn open_index(key: &Path, meta: &SegmentMeta, tail: &Bytes) -> Result<Option<Arc<TokenIndex>>> {
-    let Some(index) = &meta.index else { return Ok(None) };
+    // An index of an older version answers nothing; its segment is read.
+    let Some(index) = meta.index.as_ref().filter(|index| index.version >= INDEX_FORMAT_VERSION) else {
+        return Ok(None);
+    };
     let tail_start = meta.bytes.saturating_sub(meta.tail_bytes);
     let end = index.offset.checked_add(index.bytes).and_then(|end| end.checked_sub(tail_start));
     let end = end.and_then(|end| usize::try_from(end).ok()).filter(|end| *end <= tail.len());

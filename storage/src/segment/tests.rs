@@ -57,18 +57,24 @@ fn read(store: Arc<dyn ObjectStore>, meta: &SegmentMeta) -> crate::Result<Vec<Re
     read_segment(store, &partition().table, meta).try_collect().now_or_never().unwrap()
 }
 
-/// Every row as (timestamp, id, source, its other columns as text), in the order of the batches.
-fn texts(batches: &[RecordBatch]) -> Vec<(i64, i64, Option<String>, String)> {
+/// Source and level of a row.
+type Place = (Option<String>, Option<String>);
+
+/// Every row as (timestamp, id, source and level, all of it as text), in the order of the batches.
+fn texts(batches: &[RecordBatch]) -> Vec<(i64, i64, Place, String)> {
     let mut out = Vec::new();
     for batch in batches {
         let times =
             batch.column_by_name(column::TIMESTAMP).unwrap().as_primitive::<TimestampNanosecondType>();
         let ids = batch.column_by_name(column::ROW_ID).unwrap().as_primitive::<Int64Type>();
-        let sources = batch.column_by_name(column::SOURCE).unwrap().as_string::<i32>();
+        let name = |column: &str, row: usize| {
+            let names = batch.column_by_name(column).unwrap().as_string::<i32>();
+            (!names.is_null(row)).then(|| names.value(row).to_owned())
+        };
         for row in 0..batch.num_rows() {
             let one = arrow::util::pretty::pretty_format_batches(&[batch.slice(row, 1)]).unwrap().to_string();
-            let source = (!sources.is_null(row)).then(|| sources.value(row).to_owned());
-            out.push((times.value(row), ids.value(row), source, one));
+            let place = (name(column::SOURCE, row), name(column::LEVEL, row));
+            out.push((times.value(row), ids.value(row), place, one));
         }
     }
     out
@@ -219,14 +225,26 @@ proptest! {
         prop_assert_eq!(given, found);
 
         let meta = Arc::new(segment.meta.clone());
-        let reader = SegmentReader::open(store, &partition().table, meta).now_or_never().unwrap().unwrap();
+        let reader = SegmentReader::open(Arc::clone(&store), &partition().table, meta).now_or_never().unwrap().unwrap();
+        let key = key::segment(&partition(), segment.meta.id);
+        let tail = read_tail(store.as_ref(), &key, &segment.meta).now_or_never().unwrap().unwrap();
+        let templates = tail.templates().unwrap().unwrap();
         let mut before = (i64::MIN, i64::MIN);
         for at in 0..reader.row_groups() {
             let group = reader.read(at, SegmentColumns::All, None).now_or_never().unwrap().unwrap();
             let rows = texts(&group);
             prop_assert!(rows.len() == row_group_rows || at == 0);
-            let order: Vec<_> = rows.iter().map(|row| (row.2.clone(), row.0, row.1)).collect();
-            prop_assert!(order.is_sorted());
+            let runs = &templates.row_groups[at];
+            prop_assert!(runs.is_sorted_by_key(|run| (run.source, run.level, run.template)));
+            let of_run = |run: &Run| std::iter::repeat_n(*run, run.rows as usize);
+            let of_rows: Vec<Run> = runs.iter().flat_map(of_run).collect();
+            prop_assert_eq!(of_rows.len(), rows.len());
+            for (run, row) in of_rows.iter().zip(&rows) {
+                let name = |names: &[Option<Box<str>>], place: u32| names[place as usize].as_deref().map(str::to_owned);
+                prop_assert_eq!((name(&templates.sources, run.source), name(&templates.levels, run.level)), row.2.clone());
+            }
+            let keyed = of_rows.iter().zip(&rows).map(|(run, row)| (run.source, run.level, run.template, row.0, row.1));
+            prop_assert!(keyed.is_sorted());
             let (min, max) = (rows.iter().map(|r| (r.0, r.1)).min(), rows.iter().map(|r| (r.0, r.1)).max());
             prop_assert!(before < min.unwrap());
             before = max.unwrap();

@@ -1,7 +1,9 @@
-//! Numbers in the binary parts of a segment: LEB128.
+//! Numbers and texts in the binary parts of a segment: LEB128, and texts behind their lengths.
 //!
 //! ```text
-//!   7 bits of the number a byte, the lowest first; the high bit says that another byte follows
+//!   number   7 bits a byte, the lowest first; the high bit says that another byte follows
+//!   bytes    length, bytes
+//!   name     0 for none, or length + 1 and the bytes of the text
 //! ```
 //!
 //! A reader never panics and takes no length on trust: errors are reasons.
@@ -26,6 +28,23 @@ pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
 /// Appends a length.
 pub(super) fn put_len(out: &mut Vec<u8>, len: usize) {
     put(out, u64::try_from(len).unwrap_or(u64::MAX));
+}
+
+/// Appends bytes behind their length.
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_len(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a name or its absence.
+pub(super) fn put_name(out: &mut Vec<u8>, name: Option<&str>) {
+    match name {
+        None => put_len(out, 0),
+        Some(name) => {
+            put_len(out, name.len() + 1);
+            out.extend_from_slice(name.as_bytes());
+        }
+    }
 }
 
 /// Reads what the functions above wrote, and bytes between. Behind an error nothing is promised.
@@ -69,6 +88,23 @@ impl<'a> Input<'a> {
         let (taken, rest) = self.0.split_at_checked(length).ok_or("it ends too early")?;
         self.0 = rest;
         Ok(taken)
+    }
+
+    /// Bytes behind their length.
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], &'static str> {
+        let length = self.len(self.0.len())?;
+        self.take(length)
+    }
+
+    /// A name of at most so many bytes, or its absence.
+    pub(super) fn name(&mut self, bytes_max: usize) -> Result<Option<&'a str>, &'static str> {
+        let Some(length) = self.len(bytes_max.saturating_add(1))?.checked_sub(1) else { return Ok(None) };
+        str::from_utf8(self.take(length)?).map(Some).map_err(|_| "a name is not text")
+    }
+
+    /// Fails if anything is left.
+    pub(super) fn end(self) -> Result<(), &'static str> {
+        if self.0.is_empty() { Ok(()) } else { Err("bytes are left over") }
     }
 }
 

@@ -17,8 +17,9 @@ use super::format::{SEGMENT_FORMAT_VERSION, writer_properties};
 use super::index::IndexBuilder;
 use super::layout::{ROW_GROUP_ROWS, row_group_sizes};
 use super::minutes::Minutes;
-use super::slices::{Columns, Entry, by_source, cut, entries};
+use super::slices::{Columns, Entry, cut, entries, in_runs};
 use super::tail::{check_tail, row_group_time, tail_start};
+use super::template::{Templates, TemplatesBuilder};
 use super::{IndexMeta, RowFingerprint, SegmentId, SegmentMeta};
 use crate::{Error, LogSchema, Partition, Result, RowId, TimeRange, Timestamp, column, key};
 
@@ -96,6 +97,7 @@ pub struct SegmentWriter {
     counts: Counts,
     minutes: Minutes,
     checksums: ChunkChecksums,
+    templates: TemplatesBuilder,
     index: IndexBuilder,
 }
 
@@ -124,6 +126,7 @@ impl SegmentWriter {
             counts: Counts::new(),
             minutes: Minutes::new(),
             checksums: ChunkChecksums::default(),
+            templates: TemplatesBuilder::new(),
             index: IndexBuilder::new(index_seed(id)),
         })
     }
@@ -174,10 +177,10 @@ impl SegmentWriter {
         if let Some(minutes) = self.minutes.to_metadata(self.rows) {
             self.parquet.append_key_value_metadata(minutes);
         }
-        let index = write_index(&mut self.parquet, self.index)?;
+        let index = write_index(&mut self.parquet, self.index, &self.templates.finish())?;
         let (bytes, metadata) = close(self.parquet).map_err(|source| Error::Parquet { object, source })?;
         let page_index = tail_start(&metadata, bytes.len());
-        let tail = bytes.slice(index.as_ref().map_or(page_index, |index| index.head_start.min(page_index))..);
+        let tail = bytes.slice(index.as_ref().map_or(page_index, |index| index.tail_start.min(page_index))..);
         let meta = SegmentMeta {
             id: self.id,
             day: self.partition.day,
@@ -228,7 +231,7 @@ impl SegmentWriter {
         batches: &[&RecordBatch],
     ) -> Result<()> {
         let failed = |source| Error::Parquet { object: self.id.to_string(), source };
-        let ordered = by_source(slice, columns);
+        let ordered = in_runs(slice, columns, &mut self.templates);
         for places in ordered.places.chunks(COPY_ROWS) {
             let rows = interleave_record_batch(batches, places)?;
             self.parquet.write(&rows).map_err(failed)?;
@@ -269,18 +272,22 @@ fn index_seed(id: SegmentId) -> u64 {
 /// An index as it lies in the file.
 struct WrittenIndex {
     meta: IndexMeta,
-    head_start: usize,
+    tail_start: usize,
 }
 
 /// Puts the index behind the last row group.
-fn write_index(parquet: &mut ArrowWriter<Vec<u8>>, index: IndexBuilder) -> Result<Option<WrittenIndex>> {
-    let Some(index) = index.finish()? else { return Ok(None) };
+fn write_index(
+    parquet: &mut ArrowWriter<Vec<u8>>,
+    index: IndexBuilder,
+    templates: &Templates,
+) -> Result<Option<WrittenIndex>> {
+    let Some(index) = index.finish(templates)? else { return Ok(None) };
     let failed = |source| Error::Io { path: "the token index".to_owned(), source };
     parquet.sync().map_err(failed)?;
     let start = parquet.inner().len();
     parquet.write_all(&index.bytes).map_err(failed)?;
     let meta = index.meta(u64::try_from(start).unwrap_or(u64::MAX));
-    Ok(Some(WrittenIndex { meta, head_start: start + index.head_start }))
+    Ok(Some(WrittenIndex { meta, tail_start: start + index.tail_start }))
 }
 
 fn close(mut parquet: ArrowWriter<Vec<u8>>) -> Result<(Bytes, ParquetMetaData), ParquetError> {

@@ -131,7 +131,7 @@ async fn a_row_group_is_read_in_part() {
     let needle = "SELECT count(*) FROM logs WHERE search('id50')";
     let plan = fixture.analyzed(needle).await;
     let all = fixture.analyzed("SELECT count(*) FROM logs WHERE message LIKE '%id50%'").await;
-    assert!(plan.contains("row_groups=1/2, ranges=1/3, rows=8192/20000"), "{plan}");
+    assert!(plan.contains("row_groups=1/2, ranges=1/3"), "{plan}");
     let (read, of) = (counter(&plan, "data_bytes"), counter(&all, "data_bytes"));
     assert!(read * 2 < of, "{read} of {of} bytes");
     assert_eq!(count(&fixture, "search('id50')").await, 1);

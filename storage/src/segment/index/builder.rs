@@ -20,6 +20,7 @@ use super::format::{Head, INDEX_FORMAT_VERSION, RANGE_ROWS, RANGES_MAX, RARE_RAN
 use super::frequent::{self, Frequent};
 use super::rare::{self, Entry};
 use super::{TermKind, term_hash};
+use crate::segment::template::Templates;
 use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION, column, is_token_byte, lower_into, tokens};
 
 /// Terms are hashed once; maps take the hash as it is.
@@ -93,8 +94,8 @@ pub(crate) struct IndexBuilder {
 #[derive(Debug)]
 pub(crate) struct EncodedIndex {
     pub(crate) bytes: Vec<u8>,
-    /// Where its head begins.
-    pub(crate) head_start: usize,
+    /// Where its templates begin, and then its head: what belongs to the segment's tail.
+    pub(crate) tail_start: usize,
 }
 
 impl EncodedIndex {
@@ -263,7 +264,7 @@ impl IndexBuilder {
     }
 
     /// The index, or `None` where there is nothing to index or too much.
-    pub(crate) fn finish(mut self) -> Result<Option<EncodedIndex>> {
+    pub(crate) fn finish(mut self, templates: &Templates) -> Result<Option<EncodedIndex>> {
         self.end_row_group();
         if self.overfull || self.ranges == 0 {
             return Ok(None);
@@ -276,10 +277,11 @@ impl IndexBuilder {
         })?;
         let entries_end = bytes.len();
         bytes.extend_from_slice(&terms);
-        let head_start = bytes.len();
-        let (Ok(dictionary_bytes), Ok(frequent_bytes), Ok(_)) =
-            (u32::try_from(dictionary_bytes), u32::try_from(terms.len()), u32::try_from(entries_end))
-        else {
+        let tail_start = bytes.len();
+        let templates = templates.encode().unwrap_or_default();
+        bytes.extend_from_slice(&templates);
+        let lengths = [dictionary_bytes, terms.len(), templates.len(), entries_end].map(u32::try_from);
+        let [Ok(dictionary_bytes), Ok(frequent_bytes), Ok(templates_bytes), Ok(_)] = lengths else {
             return Ok(None);
         };
         let head = Head {
@@ -289,10 +291,12 @@ impl IndexBuilder {
             dictionary_bytes,
             frequent_bytes,
             frequent_checksum: crc32c::crc32c(&terms),
+            templates_bytes,
+            templates_checksum: crc32c::crc32c(&templates),
             blocks,
         };
         bytes.extend_from_slice(&head.encode());
-        Ok(Some(EncodedIndex { bytes, head_start }))
+        Ok(Some(EncodedIndex { bytes, tail_start }))
     }
 
     /// The entries of all terms that are not frequent. The map of terms is gone afterwards.

@@ -3,14 +3,15 @@
 //! ```text
 //!   rare blocks        1,024 entries each on average
 //!   frequent terms     a dictionary of texts, then their ranges
-//!   head ┐             for each block its end and checksum; lies next to the page index, so the request
-//!   trailer ┘          that brings the segment's tail brings it as well
+//!   templates ┐        of messages, and where their rows lie: see `template/`
+//!   head      │        for each block its end and checksum
+//!   trailer   ┘        these lie next to the page index, so the request that brings the segment's tail brings them too
 //! ```
 
 use bytes::{Buf, BufMut, Bytes};
 
 /// The version of the index format.
-pub const INDEX_FORMAT_VERSION: u32 = 1;
+pub const INDEX_FORMAT_VERSION: u32 = 2;
 /// Rows of a range: those of a full page.
 pub const RANGE_ROWS: u64 = 8_192;
 
@@ -23,8 +24,8 @@ pub(super) const RANGES_MAX: u32 = 1 << 16;
 
 /// Length of the head and its checksum, each four bytes.
 const TRAILER_BYTES: usize = 8;
-/// Version, tokenizer, seed, ranges, dictionary, frequent terms, checksum of these, blocks.
-const HEAD_FIXED_BYTES: usize = 7 * 4 + 8;
+/// Version, tokenizer, seed, ranges, dictionary, frequent terms, checksum of these, templates, their checksum, blocks.
+const HEAD_FIXED_BYTES: usize = 9 * 4 + 8;
 /// End and checksum of a block.
 const BLOCK_BYTES: usize = 8;
 
@@ -48,6 +49,9 @@ pub(super) struct Head {
     /// Bytes of the dictionary and the ranges of its terms.
     pub(super) frequent_bytes: u32,
     pub(super) frequent_checksum: u32,
+    /// Bytes of the templates.
+    pub(super) templates_bytes: u32,
+    pub(super) templates_checksum: u32,
     pub(super) blocks: Vec<Block>,
 }
 
@@ -62,6 +66,8 @@ impl Head {
         out.put_u32_le(self.dictionary_bytes);
         out.put_u32_le(self.frequent_bytes);
         out.put_u32_le(self.frequent_checksum);
+        out.put_u32_le(self.templates_bytes);
+        out.put_u32_le(self.templates_checksum);
         out.put_u32_le(u32::try_from(self.blocks.len()).unwrap_or(u32::MAX));
         for block in &self.blocks {
             out.put_u32_le(block.end);
@@ -73,8 +79,8 @@ impl Head {
         out
     }
 
-    /// The head of an index whose last bytes these are. The error is the reason.
-    pub(super) fn decode(end: &Bytes) -> Result<Self, String> {
+    /// The head of an index whose last bytes these are, and its templates, unchecked. The error is the reason.
+    pub(super) fn decode(end: &Bytes) -> Result<(Self, Bytes), String> {
         let split = end.len().checked_sub(TRAILER_BYTES).ok_or("an index without a trailer")?;
         let mut trailer = end.slice(split..);
         let (length, expected) = (trailer.get_u32_le() as usize, trailer.get_u32_le());
@@ -96,6 +102,7 @@ impl Head {
         let ranges = head.get_u32_le();
         let (dictionary_bytes, frequent_bytes) = (head.get_u32_le(), head.get_u32_le());
         let frequent_checksum = head.get_u32_le();
+        let (templates_bytes, templates_checksum) = (head.get_u32_le(), head.get_u32_le());
         let count = head.get_u32_le() as usize;
         if count.checked_mul(BLOCK_BYTES) != Some(head.remaining()) {
             return Err(format!("{count} blocks in {} bytes", head.remaining()));
@@ -110,15 +117,20 @@ impl Head {
         if ranges > RANGES_MAX {
             return Err(format!("{ranges} ranges, more than {RANGES_MAX}"));
         }
-        Ok(Self {
+        let templates_start =
+            start.checked_sub(templates_bytes as usize).ok_or("the templates are not in the tail")?;
+        let head = Self {
             tokenizer_version,
             seed,
             ranges,
             dictionary_bytes,
             frequent_bytes,
             frequent_checksum,
+            templates_bytes,
+            templates_checksum,
             blocks,
-        })
+        };
+        Ok((head, end.slice(templates_start..start)))
     }
 }
 

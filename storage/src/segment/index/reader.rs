@@ -1,13 +1,14 @@
 //! Asks an index for a term: which pieces of the object to bring, and what they say.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use super::format::{Head, block_of};
 use super::frequent::Dictionary;
 use super::{RangeSet, Term, rare};
+use crate::segment::template::Templates;
 use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION};
 
 /// Which rows of a segment may hold a term.
@@ -36,6 +37,9 @@ pub struct TokenIndex {
     start: u64,
     head: Head,
     frequent: OnceLock<Dictionary>,
+    /// As they lie in the object, and decoded once somebody asked.
+    encoded_templates: Bytes,
+    templates: OnceLock<Arc<Templates>>,
 }
 
 impl TokenIndex {
@@ -47,12 +51,14 @@ impl TokenIndex {
             return Err(Error::TooNew { object: object.to_owned(), found: meta.version, supported });
         }
         let corrupt = |reason| Error::Corrupt { object: object.to_owned(), offset: meta.offset, reason };
-        let head = Head::decode(end).map_err(corrupt)?;
+        let (head, encoded_templates) = Head::decode(end).map_err(corrupt)?;
         let pieces = u64::from(head.blocks.last().map_or(0, |block| block.end));
-        if pieces + u64::from(head.frequent_bytes) > meta.bytes {
+        if pieces + u64::from(head.frequent_bytes) + u64::from(head.templates_bytes) > meta.bytes {
             return Err(corrupt("the pieces of the index are longer than the index".to_owned()));
         }
-        Ok(Self { object: object.to_owned(), start: meta.offset, head, frequent: OnceLock::new() })
+        let (object, start) = (object.to_owned(), meta.offset);
+        let (frequent, templates) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { object, start, head, frequent, encoded_templates, templates })
     }
 
     /// How many ranges the segment has.
@@ -68,7 +74,27 @@ impl TokenIndex {
     /// Bytes that the parsed index takes in memory, its pieces included.
     pub fn memory_bytes(&self) -> usize {
         let frequent = if self.frequent.get().is_some() { self.head.frequent_bytes as usize } else { 0 };
-        size_of::<Self>() + self.head.blocks.len() * size_of::<super::format::Block>() + frequent
+        let templates = self.templates.get().map_or(0, |templates| templates.memory_bytes());
+        let blocks = self.head.blocks.len() * size_of::<super::format::Block>();
+        size_of::<Self>() + blocks + frequent + self.encoded_templates.len() + templates
+    }
+
+    /// The templates of the segment's messages; `None` where there are none. Fails with [`Error::Corrupt`] if they are
+    /// damaged.
+    pub fn templates(&self) -> Result<Option<Arc<Templates>>> {
+        if self.encoded_templates.is_empty() {
+            return Ok(None);
+        }
+        if let Some(templates) = self.templates.get() {
+            return Ok(Some(Arc::clone(templates)));
+        }
+        let (found, expected) = (crc32c::crc32c(&self.encoded_templates), self.head.templates_checksum);
+        if found != expected {
+            return Err(self.wrong_templates(&format!("checksum {found:08x}, expected {expected:08x}")));
+        }
+        let templates = Templates::decode(&self.encoded_templates);
+        let templates = Arc::new(templates.map_err(|reason| self.wrong_templates(&reason))?);
+        Ok(Some(Arc::clone(self.templates.get_or_init(|| templates))))
     }
 
     /// The pieces that answer for a term, but for what was brought already.
@@ -139,6 +165,12 @@ impl TokenIndex {
         let blocks = self.head.blocks.len();
         let block = (blocks > 0).then(|| block_of(term.hash(self.head.seed), blocks))?;
         u32::try_from(block).ok().map(Piece::Rare)
+    }
+
+    /// The error of templates that cannot be right.
+    pub(in crate::segment) fn wrong_templates(&self, reason: &str) -> Error {
+        let offset = self.place(Piece::Frequent).end;
+        Error::Corrupt { object: self.object.clone(), offset, reason: format!("templates: {reason}") }
     }
 
     fn corrupt(&self, piece: Piece, reason: String) -> Error {

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::builder::EncodedIndex;
 use super::format::{Head, RARE_RANGES_MAX, block_of};
 use super::*;
+use crate::segment::template::Templates;
 use crate::{ErrorKind, column, lower, tokens};
 
 /// Where the index lies in the made-up object.
@@ -38,11 +39,11 @@ fn build(groups: &[Vec<Row>]) -> EncodedIndex {
         }
         builder.end_row_group();
     }
-    builder.finish().unwrap().unwrap()
+    builder.finish(&Templates::default()).unwrap().unwrap()
 }
 
 fn open(index: &EncodedIndex) -> TokenIndex {
-    let head = Bytes::copy_from_slice(&index.bytes[index.head_start..]);
+    let head = Bytes::copy_from_slice(&index.bytes[index.tail_start..]);
     TokenIndex::open("test", &index.meta(OFFSET), &head).unwrap()
 }
 
@@ -139,13 +140,17 @@ fn damage_is_a_named_error() {
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains("test is damaged at byte "), "{error}");
     }
-    for at in [index.head_start, index.bytes.len() - 9, index.bytes.len() - 1] {
+    let reopen = |at: usize| {
         let mut bytes = index.bytes.clone();
         bytes[at] ^= 0x40;
-        let end = Bytes::from(bytes).slice(index.head_start..);
-        let error = TokenIndex::open("test", &index.meta(OFFSET), &end).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt, "{at}");
+        let end = Bytes::from(bytes).slice(index.tail_start..);
+        TokenIndex::open("test", &index.meta(OFFSET), &end)
+    };
+    for at in [index.bytes.len() - 9, index.bytes.len() - 1] {
+        assert_eq!(reopen(at).unwrap_err().kind(), ErrorKind::Corrupt, "{at}");
     }
+    let error = reopen(index.tail_start).unwrap().templates().unwrap_err();
+    assert!(error.to_string().contains("templates: checksum"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,82 @@
+//! Gathers the templates and runs of a segment while it is written.
+
+use std::collections::HashMap;
+
+use super::miner::Miner;
+use super::{Run, Templates};
+
+/// Names in the order in which they came.
+#[derive(Debug, Default)]
+struct Names {
+    numbers: HashMap<Option<Box<str>>, u32>,
+}
+
+impl Names {
+    fn number(&mut self, name: Option<&str>) -> u32 {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        *self.numbers.entry(name.map(Into::into)).or_insert(next)
+    }
+
+    /// The names in order, and the place of each number among them.
+    fn sorted(self) -> (Vec<Option<Box<str>>>, Vec<u32>) {
+        let mut names: Vec<_> = self.numbers.into_iter().collect();
+        names.sort_unstable();
+        let mut places = vec![0; names.len()];
+        for (place, (_, number)) in (0..).zip(&names) {
+            if let Some(known) = places.get_mut(*number as usize) {
+                *known = place;
+            }
+        }
+        (names.into_iter().map(|(name, _)| name).collect(), places)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::segment) struct TemplatesBuilder {
+    pub(in crate::segment) miner: Miner,
+    sources: Names,
+    levels: Names,
+    row_groups: Vec<Vec<Run>>,
+}
+
+impl TemplatesBuilder {
+    /// No rows yet.
+    pub(in crate::segment) fn new() -> Self {
+        let (sources, levels) = (Names::default(), Names::default());
+        Self { miner: Miner::new(), sources, levels, row_groups: Vec::new() }
+    }
+
+    /// Begins a row group.
+    pub(in crate::segment) fn begin_row_group(&mut self) {
+        self.row_groups.push(Vec::new());
+    }
+
+    /// The next rows of the row group.
+    pub(in crate::segment) fn add(
+        &mut self,
+        source: Option<&str>,
+        level: Option<&str>,
+        template: u16,
+        rows: usize,
+    ) {
+        let (source, level) = (self.sources.number(source), self.levels.number(level));
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        if let Some(runs) = self.row_groups.last_mut() {
+            runs.push(Run { source, level, template: u32::from(template), rows });
+        }
+    }
+
+    /// All of it. Sources of a row group are in order, if they were added so.
+    pub(in crate::segment) fn finish(self) -> Templates {
+        let ((sources, source_places), (levels, level_places)) =
+            (self.sources.sorted(), self.levels.sorted());
+        let place = |places: &[u32], number: u32| places.get(number as usize).copied().unwrap_or(0);
+        let mut row_groups = self.row_groups;
+        for run in row_groups.iter_mut().flatten() {
+            run.source = place(&source_places, run.source);
+            run.level = place(&level_places, run.level);
+        }
+        Templates { sources, levels, templates: self.miner.finish(), row_groups }
+    }
+}
