@@ -141,7 +141,8 @@ fn stars(pattern: &Pattern) -> Result<Node, String> {
     })
 }
 
-fn stars_text(pieces: &[String]) -> RegexText {
+/// The regular expression of a pattern of several pieces.
+pub(crate) fn stars_text(pieces: &[String]) -> RegexText {
     const TOKEN_CHAR: &str = r"[\p{Alphabetic}\p{N}_]";
     const NOT_TOKEN_CHAR: &str = r"[^\p{Alphabetic}\p{N}_]";
     let is_token_end = |c: Option<char>| c.is_some_and(storage::is_token_char);

@@ -41,6 +41,9 @@ pub use compile::compile;
 pub use error::{Problem, SearchError};
 pub(crate) use functions::query_of;
 pub use functions::{MATCHES, SEARCH};
+#[cfg(test)]
+pub(crate) use matcher::Matcher;
+pub(crate) use matcher::stars_text;
 pub use parser::parse;
 pub(crate) use rule::install;
 

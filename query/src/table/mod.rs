@@ -19,6 +19,7 @@ mod reader;
 mod segments;
 mod tails;
 mod tally;
+mod template;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -39,9 +41,10 @@ use datafusion::physical_plan::union::UnionExec;
 use ironbark_storage::{LogSchema, MinuteLevelCounts, SegmentMeta, Snapshot, TableRef, Tables};
 use object_store::ObjectStore;
 
-use self::index::{Indexes, Narrowed, Report, TokenIndexExec};
+use self::index::{Indexes, Narrowed, Question, Report, TokenIndexExec};
 use self::prune::Kept;
 use self::tails::Origin;
+use self::template::RowFilter;
 use crate::clause;
 
 pub(crate) use index::ShowIndexes;
@@ -117,6 +120,17 @@ struct Rows<'a> {
     state: &'a dyn Session,
 }
 
+impl Rows<'_> {
+    /// What templates can be asked.
+    fn filter(&self) -> Result<Option<RowFilter>> {
+        RowFilter::of(&unnormalize_cols(self.filters.iter().cloned()), self.state)
+    }
+
+    fn nothing(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(self.columns)?))))
+    }
+}
+
 impl LogTable {
     pub(crate) fn new(
         table: TableRef,
@@ -150,25 +164,32 @@ impl LogTable {
 
     /// Reads what pruning left.
     async fn read(&self, kept: Kept, rows: &Rows<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let Rows { filters, columns, limit, state } = *rows;
-        let nothing = || -> Result<Arc<dyn ExecutionPlan>> {
-            Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(columns)?))))
-        };
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !kept.buffers.is_empty() {
-            inputs.push(buffers::scan(kept.buffers, columns, limit, state)?);
+            inputs.push(buffers::scan(kept.buffers, rows.columns, rows.limit, rows.state)?);
         }
-        let (segments, report) = self.narrow(kept.segments, filters).await;
+        let (segments, report) = self.narrow(kept.segments, rows).await?;
+        inputs.extend(self.read_segments(segments, report.as_ref(), rows)?);
+        if inputs.is_empty() { rows.nothing() } else { UnionExec::try_new(inputs) }
+    }
+
+    /// Reads these rows of segments; `None` where nothing is left to read or to tell.
+    fn read_segments(
+        &self,
+        segments: Vec<Narrowed>,
+        report: Option<&Arc<Report>>,
+        rows: &Rows<'_>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Rows { columns, limit, state, .. } = *rows;
         if !segments.is_empty() {
             let (table, store, tails) = (&self.table, &self.store, &self.tails);
-            let (reading, report) = (snapshots(state)?.reading(), report.as_ref());
+            let reading = snapshots(state)?.reading();
             let scan = segments::SegmentScan { table, store, tails, reading, state, columns, limit, report };
-            inputs.push(scan.plan(segments)?);
-        } else if let Some(report) = report {
-            // For EXPLAIN, which shows why there is nothing to read.
-            inputs.push(Arc::new(TokenIndexExec::new(nothing()?, report)));
+            return scan.plan(segments).map(Some);
         }
-        if inputs.is_empty() { nothing() } else { UnionExec::try_new(inputs) }
+        // For EXPLAIN, which shows why there is nothing to read.
+        let shown = |report| Ok(Arc::new(TokenIndexExec::new(rows.nothing()?, Arc::clone(report))) as _);
+        report.map(shown).transpose()
     }
 
     /// The counts by minute and level of a segment, if it has them and they can be read, and where its end came from.
@@ -186,18 +207,20 @@ impl LogTable {
         (counts, origin)
     }
 
-    /// Asks the token indexes of these segments, if there is anything to ask for.
+    /// Asks the indexes of these segments, if there is anything to ask for.
     async fn narrow(
         &self,
         segments: Vec<Arc<SegmentMeta>>,
-        filters: &[Expr],
-    ) -> (Vec<Narrowed>, Option<Arc<Report>>) {
-        let clauses = clause::conjuncts(filters);
-        if clauses.is_empty() || segments.is_empty() {
-            return (segments.into_iter().map(Narrowed::from).collect(), None);
+        rows: &Rows<'_>,
+    ) -> Result<(Vec<Narrowed>, Option<Arc<Report>>)> {
+        let clauses = clause::conjuncts(rows.filters);
+        let filter = rows.filter()?;
+        if (clauses.is_empty() && filter.is_none()) || segments.is_empty() {
+            return Ok((segments.into_iter().map(Narrowed::from).collect(), None));
         }
-        let (narrowed, report) = self.indexes().narrow(segments, &clauses).await;
-        (narrowed, Some(Arc::new(report)))
+        let question = Question { clauses: &clauses, filter: filter.as_ref() };
+        let (narrowed, report) = self.indexes().narrow(segments, question).await;
+        Ok((narrowed, Some(Arc::new(report))))
     }
 
     fn indexes(&self) -> Indexes<'_> {

@@ -46,6 +46,16 @@ impl SegmentTail {
         }
     }
 
+    /// Whether the templates are in memory, ready to be asked.
+    pub fn has_decoded_templates(&self) -> bool {
+        self.index.as_ref().is_some_and(|index| index.has_decoded_templates())
+    }
+
+    /// First and last timestamp of each row group; `None` if one of them does not say.
+    pub fn row_group_times(&self) -> Option<Vec<TimeRange>> {
+        (0..self.parquet.num_row_groups()).map(|at| row_group_time(&self.parquet, at)).collect()
+    }
+
     /// Bytes that it takes in memory.
     pub fn memory_bytes(&self) -> usize {
         self.parquet.memory_size() + self.index.as_ref().map_or(0, |index| index.memory_bytes())

@@ -1,19 +1,34 @@
-//! Turns the ranges that a query keeps of a segment into what the Parquet scan reads of its row groups. Pure.
+//! Turns what a query keeps of a segment into what the Parquet scan reads of its row groups. Pure.
 //!
 //! ```text
 //!   ranges      0 1 2 3 │ 4 5 6 7 │ 8 9        8,192 rows each, the last of a row group has fewer
 //!   kept        · x · · │ · · · · │ x x
+//!   runs         ··xxx·   ····xx    xxxx        see `template/rows.rs`
 //!   row groups  rows    │ skipped │ all
 //! ```
 
+use std::ops::Range;
+
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use ironbark_storage::{RANGE_ROWS, RangeSet};
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::ParquetMetaData;
 
-/// A row group of which at least so many per cent of the ranges are kept is read whole. A scan that selects rows cannot
+use crate::table::tally::Verdict;
+use crate::table::template::SortedRows;
+
+/// A row group of which at least so many per cent of the rows may be read is read whole. A scan that selects rows cannot
 /// leave out row groups any more once a `TopK` knows a better bound, and that is worth more than the rest of the rows.
-const WHOLE_FROM_PERCENT: u64 = 60;
+const WHOLE_FROM_PERCENT: usize = 60;
+
+/// Which rows are read of those in kept ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::table) enum Which {
+    /// Those that the filter may let through, and others where that is simpler.
+    Possible,
+    /// Exactly those of which the filter makes this.
+    Exactly(Verdict),
+}
 
 /// How many are kept of how many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,20 +56,42 @@ pub(super) struct Access {
 
 impl Access {
     /// `None` if the ranges are not those of the row groups.
-    pub(super) fn new(metadata: &ParquetMetaData, kept: &RangeSet) -> Option<Self> {
+    pub(super) fn new(
+        metadata: &ParquetMetaData,
+        kept: &RangeSet,
+        sorted: Option<&SortedRows>,
+        which: Which,
+    ) -> Option<Self> {
         let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
-        Self::of_groups(rows, kept)
+        let is_wanted = |verdict: Verdict| match which {
+            Which::Possible => verdict != Verdict::Nothing,
+            Which::Exactly(wanted) => verdict == wanted,
+        };
+        let runs = |runs| wanted_rows(runs, is_wanted);
+        let runs = sorted.map(|sorted| sorted.row_groups().map(runs).collect::<Option<Vec<_>>>());
+        match runs {
+            None => Self::of_groups(rows, kept, None, which),
+            Some(runs) => Self::of_groups(rows, kept, Some(&runs?), which),
+        }
     }
 
-    fn of_groups(group_rows: impl Iterator<Item = u64>, kept: &RangeSet) -> Option<Self> {
+    fn of_groups(
+        group_rows: impl Iterator<Item = u64>,
+        kept: &RangeSet,
+        runs: Option<&[Vec<Range<usize>>]>,
+        which: Which,
+    ) -> Option<Self> {
         let (mut groups, mut row_groups, mut rows) = (Vec::new(), Kept::default(), Kept::default());
         let mut first = 0u32;
-        for of_group in group_rows {
+        for (place, of_group) in group_rows.enumerate() {
             let end = u32::try_from(of_group.div_ceil(RANGE_ROWS)).ok().and_then(|n| first.checked_add(n))?;
-            let (access, selected) =
-                group(of_group, (first..end).map(|range| kept.contains(range)).collect())?;
+            let mut wanted = kept_rows(of_group, (first..end).map(|range| kept.contains(range)))?;
+            if let Some(runs) = runs {
+                wanted = both(&wanted, runs.get(place)?);
+            }
+            let (access, selected) = group(usize::try_from(of_group).ok()?, wanted, which);
             row_groups.add(Kept { kept: u64::from(access.should_scan()), all: 1 });
-            rows.add(Kept { kept: selected, all: of_group });
+            rows.add(Kept { kept: u64::try_from(selected).ok()?, all: of_group });
             groups.push(access);
             first = end;
         }
@@ -72,35 +109,81 @@ impl Access {
     }
 }
 
-/// What to read of a row group, and how many rows that is.
-fn group(rows: u64, ranges: Vec<bool>) -> Option<(RowGroupAccess, u64)> {
-    let all = u64::try_from(ranges.len()).ok()?;
-    let kept = u64::try_from(ranges.iter().filter(|kept| **kept).count()).ok()?;
-    if kept == 0 {
-        return Some((RowGroupAccess::Skip, 0));
-    }
-    if kept * 100 >= all * WHOLE_FROM_PERCENT {
-        return Some((RowGroupAccess::Scan, rows));
-    }
-    let (mut left, mut selected) = (rows, 0);
-    let mut selectors = Vec::with_capacity(ranges.len());
+/// The rows of a row group in kept ranges.
+fn kept_rows(rows: u64, ranges: impl Iterator<Item = bool>) -> Option<Vec<Range<usize>>> {
+    let mut kept = Vec::new();
+    let mut start = 0;
     for is_kept in ranges {
-        let of_range = left.min(RANGE_ROWS);
-        left -= of_range;
-        let count = usize::try_from(of_range).ok()?;
+        let end = rows.min(start + RANGE_ROWS);
         if is_kept {
-            selected += of_range;
-            selectors.push(RowSelector::select(count));
-        } else {
-            selectors.push(RowSelector::skip(count));
+            push(&mut kept, usize::try_from(start).ok()?..usize::try_from(end).ok()?);
         }
+        start = end;
     }
-    let selection = selectors.into_iter().collect::<RowSelection>();
-    Some((RowGroupAccess::Selection(selection), selected))
+    Some(kept)
+}
+
+/// The rows of a row group in wanted runs.
+fn wanted_rows(
+    runs: impl Iterator<Item = (u32, Verdict)>,
+    is_wanted: impl Fn(Verdict) -> bool,
+) -> Option<Vec<Range<usize>>> {
+    let mut wanted = Vec::new();
+    let mut start = 0usize;
+    for (rows, verdict) in runs {
+        let end = start.checked_add(usize::try_from(rows).ok()?)?;
+        if is_wanted(verdict) {
+            push(&mut wanted, start..end);
+        }
+        start = end;
+    }
+    Some(wanted)
+}
+
+/// Adds rows behind the others.
+fn push(rows: &mut Vec<Range<usize>>, next: Range<usize>) {
+    match rows.last_mut() {
+        Some(last) if last.end == next.start => last.end = next.end,
+        _ => rows.push(next),
+    }
+}
+
+/// The rows that are in both.
+fn both(one: &[Range<usize>], other: &[Range<usize>]) -> Vec<Range<usize>> {
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    let mut both = Vec::new();
+    while let (Some(a), Some(b)) = (one.peek(), other.peek()) {
+        let (start, end) = (a.start.max(b.start), a.end.min(b.end));
+        if start < end {
+            push(&mut both, start..end);
+        }
+        if a.end <= b.end {
+            one.next()
+        } else {
+            other.next()
+        };
+    }
+    both
+}
+
+/// What to read of a row group, and how many rows that is.
+fn group(rows: usize, wanted: Vec<Range<usize>>, which: Which) -> (RowGroupAccess, usize) {
+    let selected: usize = wanted.iter().map(ExactSizeIterator::len).sum();
+    let may_be_whole = which == Which::Possible && selected * 100 >= rows * WHOLE_FROM_PERCENT;
+    if selected == 0 {
+        (RowGroupAccess::Skip, 0)
+    } else if selected == rows || may_be_whole {
+        (RowGroupAccess::Scan, rows)
+    } else {
+        let selection = RowSelection::from_consecutive_ranges(wanted.into_iter(), rows);
+        (RowGroupAccess::Selection(selection), selected)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use parquet::arrow::arrow_reader::RowSelector;
+
     use super::*;
 
     fn check(group_rows: &[u64], kept: &[u32]) -> Access {
@@ -109,7 +192,7 @@ mod tests {
         for range in kept {
             set.insert(*range);
         }
-        Access::of_groups(group_rows.iter().copied(), &set).unwrap()
+        Access::of_groups(group_rows.iter().copied(), &set, None, Which::Possible).unwrap()
     }
 
     #[test]
@@ -143,7 +226,28 @@ mod tests {
 
     #[test]
     fn an_index_of_other_rows_is_refused() {
-        assert!(Access::of_groups([10, 10].into_iter(), &RangeSet::all(3)).is_none());
-        assert!(Access::of_groups([RANGE_ROWS + 1].into_iter(), &RangeSet::all(1)).is_none());
+        assert!(Access::of_groups([10, 10].into_iter(), &RangeSet::all(3), None, Which::Possible).is_none());
+        assert!(
+            Access::of_groups([RANGE_ROWS + 1].into_iter(), &RangeSet::all(1), None, Which::Possible)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn runs_narrow_ranges() {
+        let kept = kept_rows(2 * RANGE_ROWS + 4, [true, false, true].into_iter()).unwrap();
+        let range = usize::try_from(RANGE_ROWS).unwrap();
+        let runs =
+            [(10, Verdict::All), (5, Verdict::Nothing), (6, Verdict::Undecided), (2 * 8_192, Verdict::All)];
+        let sure = wanted_rows(runs.into_iter(), |verdict| verdict == Verdict::All).unwrap();
+        assert_eq!(both(&kept, &sure), [0..10, 21..range, 2 * range..2 * range + 4]);
+        let possible = wanted_rows(runs.into_iter(), |verdict| verdict != Verdict::Nothing).unwrap();
+        assert_eq!(possible, [0..10, 15..2 * range + 21]);
+        let most = || std::iter::once(0..70).collect();
+        let (access, rows) = group(100, most(), Which::Possible);
+        assert_eq!((access, rows), (RowGroupAccess::Scan, 100));
+        let (access, rows) = group(100, most(), Which::Exactly(Verdict::All));
+        let expected: RowSelection = vec![RowSelector::select(70), RowSelector::skip(30)].into();
+        assert_eq!((access, rows), (RowGroupAccess::Selection(expected), 70));
     }
 }

@@ -1,7 +1,7 @@
 //! What token indexes did for a scan, for `EXPLAIN`.
 //!
 //! ```text
-//!   TokenIndexExec: message:timeout 3/40 ranges, trace_id:ab1 1/40 ranges; kept segments 1/10, …
+//!   TokenIndexExec: message:timeout 3/40; trace_id:ab1 1/40; templates: sure=7, undecided=0 rows; kept segments 1/10, …
 //!     DataSourceExec: …
 //! ```
 //!
@@ -25,6 +25,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use super::access::Kept;
 use super::{Cost, Outcome};
 use crate::clause::Clause;
+use crate::table::tally::Verdict;
 
 /// What indexes said of a scan's segments.
 #[derive(Debug, Default)]
@@ -35,9 +36,18 @@ pub(crate) struct Report {
     row_groups: Kept,
     ranges: Kept,
     rows: Kept,
+    /// What templates said of rows, of segments where they were asked.
+    sorted: Option<Sorted>,
     unindexed: usize,
     failed: usize,
     cost: Cost,
+}
+
+/// Rows that surely pass, and that have to be read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sorted {
+    sure: u64,
+    undecided: u64,
 }
 
 impl Report {
@@ -67,6 +77,11 @@ impl Report {
         self.row_groups.add(found.access.row_groups);
         self.ranges.add(found.access.ranges);
         self.rows.add(found.access.rows);
+        if let Some(rows) = &found.sorted {
+            let sum = self.sorted.get_or_insert_default();
+            sum.sure += rows.count(Verdict::All);
+            sum.undecided += rows.count(Verdict::Undecided);
+        }
         self.cost.tails += found.cost.tails;
         self.cost.requests += found.cost.requests;
         self.cost.bytes += found.cost.bytes;
@@ -83,11 +98,14 @@ impl fmt::Display for Kept {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, (clause, kept)) in self.clauses.iter().enumerate() {
-            write!(f, "{}{clause} {kept}", if place == 0 { "" } else { ", " })?;
+        for (clause, kept) in &self.clauses {
+            write!(f, "{clause} {kept}; ")?;
+        }
+        if let Some(Sorted { sure, undecided }) = self.sorted {
+            write!(f, "templates: sure={sure}, undecided={undecided} rows; ")?;
         }
         let Self { segments, row_groups, ranges, rows, .. } = self;
-        write!(f, "; kept segments={segments}, row_groups={row_groups}, ranges={ranges}, rows={rows}")?;
+        write!(f, "kept segments={segments}, row_groups={row_groups}, ranges={ranges}, rows={rows}")?;
         if self.unindexed > 0 {
             write!(f, ", unindexed={}", self.unindexed)?;
         }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   clauses ─► tails ─► pieces of each index ─► ranges of each clause ─► all clauses: kept ranges
-//!              cached    cached, else one request    (lookup)               │ access
-//!                                                                           ├─ none: the segment is left out
+//!              cached    cached, else one request    (lookup)               │
+//!   filter ──► tails ─► templates ─► sure, impossible, undecided runs ──────┤ access
+//!              cached    (template/)                                        ├─ none: the segment is left out
 //!                                                                           ├─ all: it is read as ever
 //!                                                                           └─ some: row groups and rows to read
 //! ```
@@ -19,12 +20,12 @@ mod pieces;
 mod tests;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
-use futures::StreamExt;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use ironbark_storage::{
     Error, Partition, Piece, RangeSet, Result, SegmentMeta, SegmentTail, TableRef, Term, TokenIndex, key,
     read_tail,
@@ -36,13 +37,19 @@ use super::TailCache;
 use super::tails::Origin;
 use crate::clause::Clause;
 
+use super::tally::Verdict;
+use super::template::{RowFilter, SortedRows};
+
 use access::Access;
+pub(super) use access::Which;
 pub(crate) use explain::ShowIndexes;
 pub(super) use explain::{Report, TokenIndexExec};
 pub(super) use pieces::PieceCache;
 
 /// Segments whose indexes a query asks at once.
 const LOOKUPS_MAX: usize = 32;
+/// Where terms leave so few ranges of a segment, its templates are not asked: the pages are decompressed anyhow.
+const FEW_RANGES: u32 = 4;
 
 /// The indexes of a table's segments.
 #[derive(Clone, Copy)]
@@ -75,12 +82,39 @@ pub(super) struct TermCount {
     pub(super) tail: Option<Origin>,
 }
 
+/// What is asked of the segments.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    /// Each holds for all rows that pass.
+    pub(super) clauses: &'a [Clause],
+    /// The whole filter, if templates know of it.
+    pub(super) filter: Option<&'a RowFilter>,
+}
+
+/// A segment of which some rows surely pass, some must be read, and no others pass.
+#[derive(Debug)]
+pub(super) struct Split {
+    pub(super) meta: Arc<SegmentMeta>,
+    pub(super) sorted: SortedRows,
+    /// The sure rows, unless there are none, and in the same way those to read.
+    pub(super) sure: Option<Narrowed>,
+    pub(super) undecided: Option<Narrowed>,
+    pub(super) tail: Origin,
+}
+
 /// What one index said.
 #[derive(Debug)]
 struct Found {
     /// The ranges of each clause.
     clauses: Vec<RangeSet>,
+    /// Those of all clauses.
+    kept: RangeSet,
+    /// What templates said of the rows, if they were asked.
+    sorted: Option<SortedRows>,
+    /// The rows that may pass.
     access: Access,
+    tail: Arc<SegmentTail>,
+    origin: Origin,
     cost: Cost,
 }
 
@@ -96,7 +130,7 @@ struct Cost {
 
 #[derive(Debug)]
 enum Outcome {
-    Found(Found),
+    Found(Box<Found>),
     /// There is no index, or one of another tokenizer.
     Unindexed,
     /// It could not be read or used.
@@ -104,28 +138,59 @@ enum Outcome {
 }
 
 impl Indexes<'_> {
-    /// The segments that may hold a row for which all of the clauses hold, and which rows of theirs may.
+    /// The segments that may hold a row that passes, and which rows of theirs may.
     pub(super) async fn narrow(
         &self,
         segments: Vec<Arc<SegmentMeta>>,
-        clauses: &[Clause],
+        question: Question<'_>,
     ) -> (Vec<Narrowed>, Report) {
-        let mut report = Report::new(clauses);
-        let lookups = segments.into_iter().map(|meta| async move {
-            let outcome = self.look(&meta, clauses).await;
-            (meta, outcome)
-        });
-        let mut lookups = stream::iter(lookups).buffered(LOOKUPS_MAX);
+        let mut report = Report::new(question.clauses);
         let mut kept = Vec::new();
+        let mut lookups = pin!(self.look_at_all(segments, question));
         while let Some((meta, outcome)) = lookups.next().await {
             report.add(&outcome);
             match outcome {
-                Outcome::Found(Found { access, .. }) if access.is_empty() => {}
-                Outcome::Found(Found { access, .. }) => kept.push(Narrowed { meta, access: access.plan }),
+                Outcome::Found(found) if found.access.is_empty() => {}
+                Outcome::Found(found) => kept.push(Narrowed { meta, access: found.access.plan }),
                 Outcome::Unindexed | Outcome::Failed => kept.push(Narrowed::from(meta)),
             }
         }
         (kept, report)
+    }
+
+    /// Splits the segments that may hold a row that passes. Returns those that cannot be split beside them.
+    pub(super) async fn split(
+        &self,
+        segments: Vec<Arc<SegmentMeta>>,
+        question: Question<'_>,
+    ) -> (Vec<Split>, Vec<Arc<SegmentMeta>>, Report) {
+        let mut report = Report::new(question.clauses);
+        let (mut splits, mut others) = (Vec::new(), Vec::new());
+        let mut lookups = pin!(self.look_at_all(segments, question));
+        while let Some((meta, outcome)) = lookups.next().await {
+            report.add(&outcome);
+            match outcome {
+                Outcome::Found(found) if found.access.is_empty() => {}
+                Outcome::Found(found) => match found.split(&meta) {
+                    Some(split) => splits.push(split),
+                    None => others.push(meta),
+                },
+                Outcome::Unindexed | Outcome::Failed => others.push(meta),
+            }
+        }
+        (splits, others, report)
+    }
+
+    fn look_at_all(
+        &self,
+        segments: Vec<Arc<SegmentMeta>>,
+        question: Question<'_>,
+    ) -> impl Stream<Item = (Arc<SegmentMeta>, Outcome)> {
+        let lookups = segments.into_iter().map(move |meta| async move {
+            let outcome = self.look(&meta, question).await;
+            (meta, outcome)
+        });
+        stream::iter(lookups).buffered(LOOKUPS_MAX)
     }
 
     /// How many rows of each segment hold the term.
@@ -172,7 +237,7 @@ impl Indexes<'_> {
         self.tails.get(meta.id, read_tail(self.store.as_ref(), key, meta)).await
     }
 
-    async fn look(&self, meta: &Arc<SegmentMeta>, clauses: &[Clause]) -> Outcome {
+    async fn look(&self, meta: &Arc<SegmentMeta>, question: Question<'_>) -> Outcome {
         if meta.index.is_none() {
             return Outcome::Unindexed;
         }
@@ -181,29 +246,57 @@ impl Indexes<'_> {
         let Some(index) = usable(&tail) else { return Outcome::Unindexed };
         let mut cost = Cost { tails: usize::from(origin == Origin::Store), ..Cost::default() };
         let found = async {
-            let terms: Vec<&Term> = clauses.iter().flat_map(Clause::terms).collect();
-            let rare = self.bring(&key, meta, &tail, index, &terms, &mut cost).await?;
-            let clauses = clauses
-                .iter()
-                .map(|clause| {
-                    let mut of_term = |term: &Term| look_up(index, term, &rare).map(|hits| hits.ranges);
-                    clause.ranges(index.ranges(), &mut of_term)
-                })
-                .collect::<Result<Vec<_>>>()?;
+            let clauses = self.ranges(&key, meta, &tail, index, question.clauses, &mut cost).await?;
             let mut kept = RangeSet::all(index.ranges());
             for ranges in &clauses {
                 kept.intersect(ranges);
             }
-            let access = Access::new(&tail.parquet, &kept).ok_or_else(|| ranges_differ(&key, meta))?;
-            Ok((clauses, access))
+            let is_narrow = kept.count() <= FEW_RANGES.min(index.ranges().saturating_sub(1));
+            let asked = question.filter.filter(|_| !is_narrow);
+            let sorted = asked.map(|filter| self.sort(meta, &tail, filter)).transpose()?.flatten();
+            let access = Access::new(&tail.parquet, &kept, sorted.as_ref(), Which::Possible);
+            let access = access.ok_or_else(|| ranges_differ(&key, meta))?;
+            Ok((clauses, kept, sorted, access))
         };
         match found.await {
-            Ok((clauses, access)) => Outcome::Found(Found { clauses, access, cost }),
+            Ok((clauses, kept, sorted, access)) => {
+                let tail = Arc::clone(&tail);
+                Outcome::Found(Box::new(Found { clauses, kept, sorted, access, tail, origin, cost }))
+            }
             Err(error) => {
                 failed(&key, &error);
                 Outcome::Failed
             }
         }
+    }
+
+    /// What templates make of the rows; `None` where there are none.
+    fn sort(&self, meta: &SegmentMeta, tail: &SegmentTail, filter: &RowFilter) -> Result<Option<SortedRows>> {
+        let is_new = !tail.has_decoded_templates();
+        let Some((templates, times)) = tail.templates()?.zip(tail.row_group_times()) else { return Ok(None) };
+        if is_new {
+            self.tails.weigh(meta.id, tail);
+        }
+        Ok(Some(filter.sort(templates, &times)))
+    }
+
+    /// The ranges of each clause.
+    async fn ranges(
+        &self,
+        key: &Path,
+        meta: &SegmentMeta,
+        tail: &SegmentTail,
+        index: &TokenIndex,
+        clauses: &[Clause],
+        cost: &mut Cost,
+    ) -> Result<Vec<RangeSet>> {
+        let terms: Vec<&Term> = clauses.iter().flat_map(Clause::terms).collect();
+        let rare = self.bring(key, meta, tail, index, &terms, cost).await?;
+        let of_clause = |clause: &Clause| {
+            let mut of_term = |term: &Term| look_up(index, term, &rare).map(|hits| hits.ranges);
+            clause.ranges(index.ranges(), &mut of_term)
+        };
+        clauses.iter().map(of_clause).collect()
     }
 
     /// The pieces of rare terms that answer for these terms, and the frequent terms into the index.
@@ -254,6 +347,20 @@ impl Indexes<'_> {
             }
         }
         Ok(brought)
+    }
+}
+
+impl Found {
+    /// `None` if templates were not asked, or have nothing to say.
+    fn split(self, meta: &Arc<SegmentMeta>) -> Option<Split> {
+        let sorted = self.sorted?;
+        let narrowed = |verdict| {
+            let access = Access::new(&self.tail.parquet, &self.kept, Some(&sorted), Which::Exactly(verdict))?;
+            let rows = Narrowed { meta: Arc::clone(meta), access: access.plan.clone() };
+            Some((!access.is_empty()).then_some(rows))
+        };
+        let (sure, undecided) = (narrowed(Verdict::All)?, narrowed(Verdict::Undecided)?);
+        Some(Split { meta: Arc::clone(meta), sorted, sure, undecided, tail: self.origin })
     }
 }
 

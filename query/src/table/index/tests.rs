@@ -103,13 +103,13 @@ async fn explain_tells_what_each_clause_kept() {
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
     search('7x33 took'): 1 rows
-        TokenIndexExec: message:7x33 1/40, message:took 40/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
+        TokenIndexExec: message:7x33 1/40; message:took 40/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
     search('7x33 OR 3x5'): 2 rows
         TokenIndexExec: (message:7x33 OR message:3x5) 2/40; kept segments=2/10, row_groups=2/40, ranges=2/40, rows=20/400
     search('request'): 405 rows
-        TokenIndexExec: message:request 40/40; kept segments=10/10, row_groups=40/40, ranges=40/40, rows=400/400
+        TokenIndexExec: message:request 40/40; templates: sure=400, undecided=0 rows; kept segments=10/10, row_groups=40/40, ranges=40/40, rows=400/400
     search('-request'): 0 rows
-        none
+        TokenIndexExec: templates: sure=0, undecided=0 rows; kept segments=0/10, row_groups=0/40, ranges=40/40, rows=0/400
     search('trace_id:trace-3-1'): 20 rows
         TokenIndexExec: trace_id:trace-3-1 2/40; kept segments=1/10, row_groups=2/40, ranges=2/40, rows=20/400
     trace_id = 'Trace-3-1' AND timestamp < '2026-11-23T04:00:00Z': 20 rows
@@ -117,7 +117,7 @@ async fn explain_tells_what_each_clause_kept() {
     search('nowhere'): 0 rows
         TokenIndexExec: message:nowhere 0/40; kept segments=0/10, row_groups=0/40, ranges=0/40, rows=0/400
     search('7x*'): 40 rows
-        none
+        TokenIndexExec: templates: sure=0, undecided=400 rows; kept segments=10/10, row_groups=40/40, ranges=40/40, rows=400/400
     message LIKE '% 2x9 %': 1 rows
         TokenIndexExec: message:2x9 1/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
     level = 'INFO': 400 rows
@@ -238,17 +238,17 @@ async fn a_term_is_counted_by_its_index() {
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
     search('took'): 505
-        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 405 rows of 10 segments, 1 buffers
+        StatisticsExec: counted: 500 rows of 11 segments in 11 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
     search('took') AND timestamp >= '2026-11-23T10:00:00Z': 105
         StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
     search('took') AND timestamp >= '2026-11-23T10:00:50Z': 55
-        StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 0 segments in part; read: 105 rows of 1 segments, 1 buffers
+        StatisticsExec: counted: 50 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
     search('took') AND level = 'ERROR': 100
         StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
     search('took') AND level IN ('ERROR', 'WARN') AND source <> 'x': 105
         StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
     search('took') AND message LIKE '%7%': 149
-        none
+        StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 11 segments in part; read: 505 rows of 0 segments, 1 buffers
     search('nowhere'): 0
         StatisticsExec: counted: 0 rows of 11 segments in 11 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
     lower(trace_id) = 'trace-3-1': 20

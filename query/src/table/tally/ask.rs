@@ -7,7 +7,7 @@
 //!                                                               └─► read
 //! ```
 //!
-//! How token indexes are asked is told in `term.rs`.
+//! How token indexes are asked is told in `term.rs`, and templates in `message.rs`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta};
 use super::LogTable;
 use super::cells::{Answer, Cells, Judge};
 use super::exec::Weighted;
+use crate::table::index::{Narrowed, Report};
 use crate::table::tails::Origin;
 
 /// Ends of segments that a query asks for at once when it counts.
@@ -42,6 +43,14 @@ pub(super) struct Asked {
     pub(super) cut_rows: u64,
     /// Segments that are read whole.
     pub(super) read: Vec<Arc<SegmentMeta>>,
+    /// Rows that pass and are read for their times alone, and rows that are read and checked.
+    pub(super) sure: Vec<Narrowed>,
+    pub(super) undecided: Vec<Narrowed>,
+    /// How many rows these are, of how many segments.
+    pub(super) split_rows: u64,
+    pub(super) split_segments: usize,
+    /// What indexes said of these segments.
+    pub(super) report: Option<Arc<Report>>,
     /// Ends of segments that cost a request, and that were in memory.
     pub(super) tails_read: usize,
     pub(super) tails_cached: usize,
@@ -50,26 +59,31 @@ pub(super) struct Asked {
 impl Asked {
     /// Nobody was asked yet.
     pub(super) fn new(weighted: Weighted) -> Self {
-        let (cut, read, minutes) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { weighted, cut, minutes, cut_rows: 0, read, tails_read: 0, tails_cached: 0 }
+        Self {
+            weighted,
+            cut: Vec::new(),
+            minutes: BTreeSet::new(),
+            cut_rows: 0,
+            read: Vec::new(),
+            sure: Vec::new(),
+            undecided: Vec::new(),
+            split_rows: 0,
+            split_segments: 0,
+            report: None,
+            tails_read: 0,
+            tails_cached: 0,
+        }
     }
 
-    /// Asks; `weighted` is empty still.
-    pub(super) async fn of(
-        logs: &LogTable,
-        judge: &Judge,
-        weighted: Weighted,
-        segments: &[Arc<SegmentMeta>],
-    ) -> Self {
-        let mut asked = Self::new(weighted);
-        let rest = asked.by_manifest(judge, segments);
+    /// Asks the counts of the manifest and of tails.
+    pub(super) async fn of_counts(&mut self, logs: &LogTable, judge: &Judge, segments: &[Arc<SegmentMeta>]) {
+        let rest = self.by_manifest(judge, segments);
         if judge.minutes_may_answer() {
-            let cut = asked.by_minutes(logs, judge, rest).await;
-            asked.cut(judge, cut);
+            let cut = self.by_minutes(logs, judge, rest).await;
+            self.cut(judge, cut);
         } else {
-            asked.read = rest;
+            self.read = rest;
         }
-        asked
     }
 
     /// Counts where the end of a segment came from.

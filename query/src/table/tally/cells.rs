@@ -28,16 +28,16 @@ const SEGMENTS_AT_ONCE: usize = 1_024;
 
 /// Rows of a segment that share source and level, as far as these are asked for, and lie within a span of time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cell<'a> {
-    pub(super) time: TimeRange,
-    pub(super) source: Option<&'a str>,
-    pub(super) level: Option<&'a str>,
-    pub(super) rows: u64,
+pub(in crate::table) struct Cell<'a> {
+    pub(in crate::table) time: TimeRange,
+    pub(in crate::table) source: Option<&'a str>,
+    pub(in crate::table) level: Option<&'a str>,
+    pub(in crate::table) rows: u64,
 }
 
 /// Of which of a cell's rows the filter holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::table) enum Verdict {
     All,
     Nothing,
     /// It may be some.
@@ -46,7 +46,7 @@ pub(super) enum Verdict {
 
 /// A segment in cells: each of its rows lies in one.
 #[derive(Debug)]
-pub(super) struct Cells<'a>(pub(super) Vec<(Cell<'a>, Verdict)>);
+pub(in crate::table) struct Cells<'a>(pub(in crate::table) Vec<(Cell<'a>, Verdict)>);
 
 impl Cells<'_> {
     /// Whether the filter holds for all rows.
@@ -74,7 +74,7 @@ pub(super) enum Answer<'a> {
 
 /// A query's filter and what its groups ask for.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(in crate::table) struct Judge {
     /// Over `columns`; `None` lets all rows through.
     predicate: Option<Arc<dyn PhysicalExpr>>,
     steps: Steps,
@@ -87,7 +87,12 @@ pub(super) struct Judge {
 
 impl Judge {
     /// `output` are the columns that the groups ask for.
-    pub(super) fn new(filters: &[Expr], steps: &Steps, output: &Schema, state: &dyn Session) -> Result<Self> {
+    pub(in crate::table) fn new(
+        filters: &[Expr],
+        steps: &Steps,
+        output: &Schema,
+        state: &dyn Session,
+    ) -> Result<Self> {
         let filter = conjunction(filters.iter().cloned());
         let filtered = |name: &str| filter.as_ref().is_some_and(|filter| mentions(filter, name));
         let grouped = |name: &str| output.field_with_name(name).is_ok();
@@ -150,11 +155,7 @@ impl Judge {
     /// Judges the cells of all segments in one go.
     fn judge<'a>(&self, segments: Vec<Option<Vec<Cell<'a>>>>) -> Vec<Answer<'a>> {
         let all: Vec<Cell<'a>> = segments.iter().flatten().flatten().copied().collect();
-        let mut verdicts = match &self.predicate {
-            None => vec![Verdict::All; all.len()],
-            Some(predicate) => self.verdicts(predicate, &all),
-        }
-        .into_iter();
+        let mut verdicts = self.verdicts(&all).into_iter();
         let answer = |cells: Option<Vec<Cell<'a>>>| {
             let Some(cells) = cells else { return Answer::Unknown };
             let cells = Cells(cells.into_iter().zip(verdicts.by_ref()).collect());
@@ -164,7 +165,9 @@ impl Judge {
         segments.into_iter().map(answer).collect()
     }
 
-    fn verdicts(&self, predicate: &Arc<dyn PhysicalExpr>, cells: &[Cell<'_>]) -> Vec<Verdict> {
+    /// Of each of these cells, which have what the filter asks for.
+    pub(in crate::table) fn verdicts(&self, cells: &[Cell<'_>]) -> Vec<Verdict> {
+        let Some(predicate) = &self.predicate else { return vec![Verdict::All; cells.len()] };
         let mut looks = Looks::default();
         for (place, cell) in cells.iter().enumerate() {
             self.look(place, cell, &mut looks);

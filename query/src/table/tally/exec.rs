@@ -56,6 +56,12 @@ impl Weighted {
         }
     }
 
+    /// Whether times are asked for.
+    pub(super) fn has_times(&self) -> bool {
+        let [times, ..] = self.asked;
+        times
+    }
+
     /// How many.
     pub(super) fn len(&self) -> usize {
         self.weights.len()
@@ -142,9 +148,9 @@ impl Read {
         let whole = asked.read.iter().map(|meta| meta.rows).sum::<u64>();
         Self {
             segments: asked.read.len(),
-            cut: asked.cut.len(),
+            cut: asked.cut.len() + asked.split_segments,
             buffers: buffers.len(),
-            rows: whole + asked.cut_rows + buffers.iter().map(buffers::rows).sum::<u64>(),
+            rows: whole + asked.cut_rows + asked.split_rows + buffers.iter().map(buffers::rows).sum::<u64>(),
             tails_read: asked.tails_read,
             tails_cached: asked.tails_cached,
         }

@@ -7,7 +7,7 @@
 //!                                             ▼ for each segment
 //!    manifest: rows by source, level ──┐
 //!    tail: rows by minute, level ──────┤ cells ─► the filter holds for ┬ all of its rows: one row, weight = its rows
-//!    (token index: see term.rs)        ┘                               ├ none of them:    nothing
+//!    (indexes: term.rs, message.rs)    ┘                               ├ none of them:    nothing
 //!                                                                      └ some of them:    these rows, weight 1
 //!    segments without such statistics, buffers ───────────────────────────────────────► their rows, weight 1
 //! ```
@@ -20,6 +20,7 @@ mod ask;
 mod cells;
 mod exec;
 mod function;
+mod message;
 mod rule;
 mod shape;
 mod term;
@@ -46,13 +47,15 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 use ironbark_storage::{LogSchema, Minute, SegmentMeta, Timestamp, column};
 
+pub(super) use self::cells::{Cell, Cells, Judge, Verdict};
 pub(crate) use self::rule::CountFromStatistics;
+pub(super) use self::shape::Steps;
 
 use self::ask::Asked;
-use self::cells::Judge;
 use self::exec::{Read, StatisticsExec, Weighted};
-use self::shape::{Steps, mentions};
+use self::shape::mentions;
 use self::term::TermFilter;
+use super::index::{Narrowed, Report};
 use super::prune::{self, Kept};
 use super::{LogTable, Rows};
 
@@ -78,8 +81,10 @@ struct TallyTable {
 enum Known {
     /// Counts by minute, source and level: the filters change at these steps in time only.
     Steps(Steps),
-    /// Token indexes, where the counts decide all but one filter.
+    /// Token indexes, where the counts decide all but one filter, and else templates.
     Term(TermFilter),
+    /// Templates, with source, level and time of row groups.
+    Message,
 }
 
 impl TallyTable {
@@ -96,14 +101,19 @@ impl TallyTable {
     ) -> Result<Asked> {
         let judge = |filters, steps| Judge::new(filters, steps, schema, state);
         let weighted = Weighted::new(schema);
-        Ok(match &self.known {
+        let mut asked = Asked::new(weighted);
+        let rest = match &self.known {
             Known::Steps(steps) => {
-                Asked::of(&self.logs, &judge(&self.filters, steps)?, weighted, segments).await
+                asked.of_counts(&self.logs, &judge(&self.filters, steps)?, segments).await;
+                return Ok(asked);
             }
             Known::Term(TermFilter { term, others, steps }) => {
-                term::ask(&self.logs, &judge(others, steps)?, term, weighted, segments).await
+                term::ask(&self.logs, &judge(others, steps)?, term, segments, &mut asked).await
             }
-        })
+            Known::Message => segments.to_vec(),
+        };
+        message::ask(&self.logs, &self.filters, rest, state, &mut asked).await?;
+        Ok(asked)
     }
 
     /// Rows of segments and buffers that the filters let through, each with weight 1. With `minutes` only those of
@@ -116,30 +126,58 @@ impl TallyTable {
         state: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let filter = conjunction(self.filters.iter().cloned().chain(minutes.map(within)));
-        let used = |name: &str| {
-            schema.field_with_name(name).is_ok()
-                || filter.as_ref().is_some_and(|filter| mentions(filter, name))
-        };
-        let stored = LogSchema::stored();
-        let fields = stored.fields().iter().enumerate().filter(|(_, field)| used(field.name()));
-        let columns: Vec<usize> = fields.map(|(place, _)| place).collect();
+        let columns = used(schema, filter.as_ref());
         let rows = Rows { filters: &self.filters, columns: &columns, limit: None, state };
-        let mut plan = self.logs.read(kept, &rows).await?;
-        let scanned = plan.schema();
-        if let Some(filter) = filter {
-            let names = DFSchema::try_from(scanned.as_ref().clone())?;
-            plan = Arc::new(FilterExec::try_new(state.create_physical_expr(filter, &names)?, plan)?);
-        }
-        let output = schema.fields().iter().map(|field| {
-            let expr: Arc<dyn PhysicalExpr> = if field.name() == WEIGHT {
-                Arc::new(Literal::new(ScalarValue::Int64(Some(1))))
-            } else {
-                Arc::new(Column::new(field.name(), scanned.index_of(field.name())?))
-            };
-            Ok((expr, field.name().clone()))
-        });
-        Ok(Arc::new(ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, plan)?))
+        ones(self.logs.read(kept, &rows).await?, filter, schema, state)
     }
+
+    /// These rows of segments, each with weight 1, if they pass.
+    fn some_rows(
+        &self,
+        some: Vec<Narrowed>,
+        report: Option<&Arc<Report>>,
+        filter: Option<Expr>,
+        schema: &SchemaRef,
+        state: &dyn Session,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let columns = used(schema, filter.as_ref());
+        let rows = Rows { filters: &self.filters, columns: &columns, limit: None, state };
+        let plan = self.logs.read_segments(some, report, &rows)?;
+        plan.map(|plan| ones(plan, filter, schema, state)).transpose()
+    }
+}
+
+/// The places of the columns that are asked for or filtered, in [`LogSchema::stored`].
+fn used(schema: &Schema, filter: Option<&Expr>) -> Vec<usize> {
+    let is_used = |name: &str| {
+        schema.field_with_name(name).is_ok() || filter.is_some_and(|filter| mentions(filter, name))
+    };
+    let stored = LogSchema::stored();
+    let fields = stored.fields().iter().enumerate().filter(|(_, field)| is_used(field.name()));
+    fields.map(|(place, _)| place).collect()
+}
+
+/// The rows of a plan that pass, each with weight 1.
+fn ones(
+    mut plan: Arc<dyn ExecutionPlan>,
+    filter: Option<Expr>,
+    schema: &SchemaRef,
+    state: &dyn Session,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let scanned = plan.schema();
+    if let Some(filter) = filter {
+        let names = DFSchema::try_from(scanned.as_ref().clone())?;
+        plan = Arc::new(FilterExec::try_new(state.create_physical_expr(filter, &names)?, plan)?);
+    }
+    let output = schema.fields().iter().map(|field| {
+        let expr: Arc<dyn PhysicalExpr> = if field.name() == WEIGHT {
+            Arc::new(Literal::new(ScalarValue::Int64(Some(1))))
+        } else {
+            Arc::new(Column::new(field.name(), scanned.index_of(field.name())?))
+        };
+        Ok((expr, field.name().clone()))
+    });
+    Ok(Arc::new(ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, plan)?))
 }
 
 #[async_trait]
@@ -187,6 +225,12 @@ impl TableProvider for TallyTable {
             let kept = Kept { segments: asked.cut, buffers: Vec::new() };
             inputs.push(self.rows(kept, Some(&asked.minutes), &schema, state).await?);
         }
+        let Asked { sure, undecided, report, .. } = asked;
+        if !sure.is_empty() {
+            inputs.extend(self.some_rows(sure, None, None, &schema, state)?);
+        }
+        let filter = conjunction(self.filters.iter().cloned());
+        inputs.extend(self.some_rows(undecided, report.as_ref(), filter, &schema, state)?);
         if !asked.read.is_empty() || !buffers.is_empty() {
             inputs.push(self.rows(Kept { segments: asked.read, buffers }, None, &schema, state).await?);
         }

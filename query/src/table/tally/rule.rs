@@ -22,6 +22,7 @@ use super::shape::{Steps, is_constant_in_minutes};
 use super::term::TermFilter;
 use super::{Known, TallyTable, WEIGHT};
 use crate::table::LogTable;
+use crate::table::template::Condition;
 
 /// The rule.
 #[derive(Debug)]
@@ -79,6 +80,8 @@ fn rewritten(aggregate: &Aggregate) -> Result<Option<Aggregate>> {
         && let Some(term) = TermFilter::of(&filters)
     {
         Known::Term(term)
+    } else if Condition::of(&filters).is_some() {
+        Known::Message
     } else {
         return Ok(None);
     };

@@ -20,7 +20,7 @@ const TRUNCATED_TO: [&str; 7] = ["minute", "hour", "day", "week", "month", "quar
 
 /// Where in time a filter changes its answer, if source and level stay the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Steps {
+pub(in crate::table) struct Steps {
     /// Before, at or after these times; sorted.
     pub(super) times: Vec<i64>,
     /// At the beginning of any minute.
@@ -29,7 +29,7 @@ pub(super) struct Steps {
 
 impl Steps {
     /// `None` if the filters change elsewhere too.
-    pub(super) fn of(filters: &[Expr]) -> Option<Self> {
+    pub(in crate::table) fn of(filters: &[Expr]) -> Option<Self> {
         let mut steps = Self::default();
         let known = filters.iter().all(|filter| steps.add(filter));
         steps.times.sort_unstable();

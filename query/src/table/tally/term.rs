@@ -4,11 +4,11 @@
 //!   count(*) where search('timeout') and timestamp >= …
 //!     └─ for each segment: does the rest hold for all of its rows? ┬ yes ─► its index ┬ knows the number: counted
 //!                          (by the manifest)                       │                  └ does not ──┐
-//!                                                                  └ not surely ───────────────────┴─► its rows
+//!                                                                  └ not surely ───────────────────┴─► templates
 //! ```
 //!
-//! An index counts the frequent terms exactly, and of the others only that there are none. Rows are read where they
-//! may be, as in any other search.
+//! An index counts the frequent terms exactly, and of the others only that there are none. Templates are asked for what is
+//! left (message.rs).
 
 use std::sync::Arc;
 
@@ -18,7 +18,6 @@ use ironbark_storage::{SegmentMeta, Term};
 use super::LogTable;
 use super::ask::Asked;
 use super::cells::{Answer, Cell, Cells, Judge, Verdict};
-use super::exec::Weighted;
 use super::shape::Steps;
 use crate::clause;
 
@@ -40,19 +39,18 @@ impl TermFilter {
     }
 }
 
-/// Asks for the rows that hold the term; `judge` knows the other filters, and `weighted` is empty still.
+/// Asks for the rows that hold the term; `judge` knows the other filters. Returns the segments that it does not count.
 pub(super) async fn ask(
     logs: &LogTable,
     judge: &Judge,
     term: &Term,
-    weighted: Weighted,
     segments: &[Arc<SegmentMeta>],
-) -> Asked {
-    let mut asked = Asked::new(weighted);
-    let mut whole = Vec::new();
+    asked: &mut Asked,
+) -> Vec<Arc<SegmentMeta>> {
+    let (mut whole, mut rest) = (Vec::new(), Vec::new());
     for (meta, answer) in judge.by_manifest(segments) {
         let is_whole = matches!(answer, Answer::Whole(cells) if cells.are_all());
-        (if is_whole { &mut whole } else { &mut asked.read }).push(Arc::clone(meta));
+        (if is_whole { &mut whole } else { &mut rest }).push(Arc::clone(meta));
     }
     for (meta, count) in logs.indexes().counts(whole, term).await {
         asked.tail_came_from(count.tail);
@@ -61,8 +59,8 @@ pub(super) async fn ask(
                 let cell = Cell { time: meta.time, source: None, level: None, rows };
                 asked.weighted.count(&Cells(vec![(cell, Verdict::All)]));
             }
-            None => asked.read.push(meta),
+            None => rest.push(meta),
         }
     }
-    asked
+    rest
 }

@@ -169,7 +169,7 @@ async fn what_statistics_do_not_know_is_counted_by_the_scan() {
     for sql in [
         "SELECT level, count(DISTINCT source) AS n, count(*) AS m FROM logs GROUP BY 1 ORDER BY 1",
         "SELECT level, count(*) AS n, max(timestamp) AS t FROM logs GROUP BY 1 ORDER BY 1",
-        "SELECT level, count(*) AS n FROM logs WHERE message LIKE 'm1%' GROUP BY 1 ORDER BY 1",
+        "SELECT level, count(*) AS n FROM logs WHERE message < 'm1' GROUP BY 1 ORDER BY 1",
         "SELECT level, count(tags['x']) AS n FROM logs GROUP BY 1 ORDER BY 1",
         "SELECT date_bin(INTERVAL '90 seconds', timestamp) AS t, count(*) AS n FROM logs GROUP BY 1 ORDER BY 1",
         "SELECT date_bin(INTERVAL '1 minute', timestamp, '2026-01-01T00:00:30Z') AS t, count(*) AS n FROM logs GROUP BY 1 ORDER BY 1",
@@ -255,4 +255,90 @@ async fn a_damaged_tail_is_told_by_the_scan() {
     assert!(error.starts_with("Storage(Corrupt)") && error.contains("000002.parquet is damaged"), "{error}");
     // The manifest alone answers this one.
     fixture.query("SELECT source, count(*) FROM logs GROUP BY 1").await.unwrap();
+}
+
+/// Two segments of requests, a buffer, and a segment of another alphabet.
+async fn requests() -> Fixture {
+    let fixture = Fixture::new();
+    let row = |n: i64| {
+        let source = if n % 3 == 0 { "db" } else { "web" };
+        let level = if n % 10 == 0 { "ERROR" } else { "INFO" };
+        let message = match n % 4 {
+            0 => format!("ReplicaStreamer connection refused, duration_ms={}", n * n * 7),
+            1 => format!("user {n} logged in"),
+            2 => "cache flushed".to_owned(),
+            _ => format!("größe {n}"),
+        };
+        Row::new(n * 10, source, level, &message)
+    };
+    fixture.segment(&(0..60).map(row).collect::<Vec<_>>(), 20).await;
+    fixture.segment(&(60..120).map(row).collect::<Vec<_>>(), 20).await;
+    fixture.buffer(&(120..124).map(row).collect::<Vec<_>>());
+    fixture
+}
+
+#[tokio::test]
+async fn rows_are_counted_by_what_their_templates_say() {
+    let fixture = requests().await;
+    let mut lines = Vec::new();
+    for condition in [
+        "message LIKE '%eplicaStreame%'",
+        "message LIKE '%eplicaStreame%' AND level = 'ERROR'",
+        "message NOT LIKE '%eplicaStreame%'",
+        "search('\"connection refused\"') AND timestamp < '2026-11-23T00:05:00Z'",
+        "message ~ 'duration_ms=[0-9]{5,}'",
+        "message ~ 'duration_ms=[0-9]+'",
+        "search('flushed OR level:ERROR')",
+        "NOT (message LIKE '%flushed%' AND level = 'ERROR')",
+        "message LIKE '%größe%'",
+        "message = 'cache flushed'",
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM logs WHERE {condition}");
+        same(&fixture, &sql).await;
+        let plan = fixture.plan(&sql).await;
+        let counted = plan.lines().find(|line| line.contains("StatisticsExec")).unwrap_or("none").trim();
+        lines.push(format!("{condition}\n    {counted}"));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    message LIKE '%eplicaStreame%'
+        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 buffers
+    message LIKE '%eplicaStreame%' AND level = 'ERROR'
+        StatisticsExec: counted: 6 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 buffers
+    message NOT LIKE '%eplicaStreame%'
+        StatisticsExec: counted: 60 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 buffers
+    search('"connection refused"') AND timestamp < '2026-11-23T00:05:00Z'
+        StatisticsExec: counted: 5 rows of 1 segments in 1 cells, 1 segments in part; read: 15 rows of 0 segments, 0 buffers
+    message ~ 'duration_ms=[0-9]{5,}'
+        StatisticsExec: counted: 15 rows of 1 segments in 1 cells, 2 segments in part; read: 49 rows of 0 segments, 1 buffers
+    message ~ 'duration_ms=[0-9]+'
+        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 buffers
+    search('flushed OR level:ERROR')
+        StatisticsExec: counted: 36 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 buffers
+    NOT (message LIKE '%flushed%' AND level = 'ERROR')
+        StatisticsExec: counted: 114 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 buffers
+    message LIKE '%größe%'
+        none
+    message = 'cache flushed'
+        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 buffers
+    "#);
+}
+
+#[tokio::test]
+async fn groups_of_counted_messages_are_those_of_the_scan() {
+    let fixture = requests().await;
+    for condition in ["message LIKE '%refused%'", "message ~ 'ms=[0-9]{4}'", "search('cache OR user')"] {
+        for groups in ["level", "source, level", "date_bin(INTERVAL '5 minutes', timestamp), level"] {
+            let sql = format!(
+                "SELECT {groups}, count(*) AS n, count(*) FILTER (WHERE level = 'ERROR') AS e FROM logs \
+                 WHERE {condition} GROUP BY {groups} ORDER BY {groups}"
+            );
+            same(&fixture, &sql).await;
+        }
+    }
+    // Times of rows that surely pass are read without their messages.
+    let by_time = "SELECT date_bin(INTERVAL '1 minute', timestamp) AS t, count(*) AS n FROM logs \
+                   WHERE message LIKE '%refused%' GROUP BY 1 ORDER BY 1";
+    let plan = fixture.plan(by_time).await;
+    let scan = plan.lines().find(|line| line.contains("parquet")).unwrap();
+    assert!(scan.contains("projection=[timestamp,") && !scan.contains("predicate"), "{plan}");
 }

@@ -32,6 +32,9 @@ fn row() -> impl Strategy<Value = Row> {
         "ünï",
         "x TIMEOUT y",
         "ΟΔΟΣ Straße",
+        "took 7 ms",
+        "took 123 ms",
+        "took a7b ms",
     ]);
     let trace = prop::sample::select(vec!["", "", "A1", "a1", "b2", "ΟΔΟΣ"]);
     let key = prop::sample::select(vec!["", "env", "a.b"]);

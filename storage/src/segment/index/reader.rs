@@ -79,6 +79,10 @@ impl TokenIndex {
         size_of::<Self>() + blocks + frequent + self.encoded_templates.len() + templates
     }
 
+    pub(in crate::segment) fn has_decoded_templates(&self) -> bool {
+        self.templates.get().is_some()
+    }
+
     /// The templates of the segment's messages; `None` where there are none. Fails with [`Error::Corrupt`] if they are
     /// damaged.
     pub fn templates(&self) -> Result<Option<Arc<Templates>>> {
