@@ -68,13 +68,13 @@ pub(super) fn step_of(function: &'static str, text: &str) -> Result<ScalarValue,
             }
         }
     };
+    if is_positive(interval) { Ok(ScalarValue::IntervalMonthDayNano(Some(interval))) } else { Err(wrong()) }
+}
+
+/// Whether it leads forward in time.
+pub(super) fn is_positive(interval: IntervalMonthDayNano) -> bool {
     let IntervalMonthDayNano { months, days, nanoseconds } = interval;
-    let is_positive =
-        months >= 0 && days >= 0 && nanoseconds >= 0 && (months, days, nanoseconds) != (0, 0, 0);
-    if !is_positive {
-        return Err(wrong());
-    }
-    Ok(ScalarValue::IntervalMonthDayNano(Some(interval)))
+    months >= 0 && days >= 0 && nanoseconds >= 0 && (months, days, nanoseconds) != (0, 0, 0)
 }
 
 /// `1h30m` in nanoseconds.

@@ -42,6 +42,18 @@ pub(super) enum Mistake {
     GrokTooLarge,
     #[error("the statement has more than {PATTERNS_MAX} different patterns of grok(); split it")]
     GrokMany,
+    #[error(
+        "{what} of {function}() has to be a literal, as in {example}; parameters and columns cannot stand here"
+    )]
+    TableLiteral { function: &'static str, what: &'static str, example: &'static str },
+    #[error("{function}(): {what} has to be a whole number from {min} to {max}, not {text}")]
+    Number { function: &'static str, what: &'static str, text: String, min: i64, max: i64 },
+    #[error("{function}(): there is no table {name}")]
+    Table { function: &'static str, name: String, suggestion: Option<String> },
+    #[error("{function}(): name a column, as in 'source', or a tag, as in 'env' or 'tags.env'")]
+    NoField { function: &'static str },
+    #[error("rate(): the step has to have one length in seconds: write it in days or less")]
+    Months,
     #[error("grok(): the pattern has no field {name}, only {fields}")]
     GrokField { name: String, fields: String, suggestion: Option<String> },
     #[error(
@@ -54,7 +66,9 @@ impl Mistake {
     /// The name that was probably meant.
     fn suggestion(&self) -> Option<String> {
         match self {
-            Self::GrokName { suggestion, .. } | Self::GrokField { suggestion, .. } => suggestion.clone(),
+            Self::GrokName { suggestion, .. }
+            | Self::GrokField { suggestion, .. }
+            | Self::Table { suggestion, .. } => suggestion.clone(),
             _ => None,
         }
     }

@@ -6,10 +6,12 @@
 //!        │
 //!        ▼ rule: literals are compiled once for a query
 //!   Kernel over Texts
+//!
+//!   histogram, rate, facets, field_names, field_values, context    become plans over a table (tables)
 //! ```
 //!
 //! Functions of one text have one shape, in `call`. Their meaning for users is in `docs/SQL.md`. Nothing here
-//! reads anything but its arguments.
+//! reads anything but its arguments and tables of the session's tenant.
 
 mod address;
 mod bucket;
@@ -20,6 +22,7 @@ mod key_values;
 mod mistake;
 mod pattern;
 mod rule;
+mod tables;
 mod texts;
 
 #[cfg(test)]
@@ -29,6 +32,8 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::Analyzer;
 
 use self::call::Spec;
+
+pub(crate) use tables::table_functions;
 
 /// The functions of one text.
 static OF_TEXT: [&Spec; 6] = [

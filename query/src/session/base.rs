@@ -30,7 +30,7 @@ const MEMORY_CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2)
 /// The part of the memory, one in so many for each core, that a sort keeps back.
 const SORT_RESERVE_SHARE: usize = 8;
 
-/// The table functions that there are: none of them reads anything.
+/// DataFusion's table functions that there are: none of them reads anything.
 const TABLE_FUNCTIONS: [&str; 2] = ["generate_series", "range"];
 
 /// Memory and disk that all queries share. The store registered here is empty: segments are read through the store
@@ -61,6 +61,7 @@ pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>, ambient: &A
     scalars.push(tags::function());
     let tables = SessionStateDefaults::default_table_functions();
     let tables = tables.into_iter().filter(|function| TABLE_FUNCTIONS.contains(&function.name()));
+    let tables = tables.chain(functions::table_functions());
     let builder = SessionStateBuilder::new()
         .with_config(options(config))
         .with_runtime_env(Arc::clone(runtime))

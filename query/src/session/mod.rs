@@ -36,7 +36,8 @@ pub use metadata::{SchemaEntry, TableEntry};
 pub use page::{Order, SearchPage, SearchRequest};
 pub use statement::{Statement, StatementKind};
 
-use self::catalog::{Names, TenantCatalog};
+pub(crate) use self::catalog::Names;
+use self::catalog::TenantCatalog;
 use crate::config::Limits;
 use crate::diagnose::closest;
 use crate::engine::QueryEngine;
@@ -113,8 +114,11 @@ impl Session {
     /// DataFusion's state for one query: the shared functions, this tenant's names, fresh snapshots, our clock.
     fn state_of(&self, names: Names, snapshots: Arc<Snapshots>) -> SessionState {
         let mut state = self.engine.base.clone();
-        state.register_catalog_list(Arc::new(TenantCatalog(Arc::new(names))));
+        let names = Arc::new(names);
+        state.register_catalog_list(Arc::new(TenantCatalog(Arc::clone(&names))));
         let config = state.config_mut();
+        // Table functions find their tables in it.
+        config.set_extension(names);
         config.set_extension(snapshots);
         let options = config.options_mut();
         options.catalog.default_catalog = self.default_catalog();
