@@ -6,11 +6,11 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
-use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, plan_err};
 use datafusion::functions::datetime::date_bin;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::mistake::Mistake;
@@ -42,15 +42,24 @@ pub(super) fn date_bin_of(call: &ScalarFunction) -> Result<Option<Expr>> {
         return Ok(None);
     }
     let mut args = call.args.clone();
-    if let Some(Expr::Literal(step, metadata)) = args.first_mut()
-        && step.data_type().is_string()
-    {
-        let text = step.try_as_str().flatten().unwrap_or_default().to_owned();
-        (*step, *metadata) = (step_of(NAME, &text)?, None);
-    } else if args.first().is_some_and(|step| matches!(step, Expr::Column(_))) {
-        return Err(Mistake::NoLiteral { function: NAME, what: "the step", example: EXAMPLE }.into());
+    if let Some(step) = args.first_mut() {
+        *step = interval(step)?;
     }
     Ok(Some(Expr::ScalarFunction(ScalarFunction { func: date_bin(), args })))
+}
+
+/// The step as an interval. A text has to be a literal; an INTERVAL may be computed, but not from columns.
+fn interval(step: &Expr) -> Result<Expr, Mistake> {
+    match step {
+        Expr::Literal(text, _) if text.data_type().is_string() => {
+            let text = text.try_as_str().flatten().unwrap_or_default();
+            Ok(Expr::Literal(step_of(NAME, text)?, None))
+        }
+        other => match other.get_type(&DFSchema::empty()) {
+            Ok(DataType::Interval(_)) => Ok(other.clone()),
+            _ => Err(Mistake::NoLiteral { function: NAME, what: "the step", example: EXAMPLE }),
+        },
+    }
 }
 
 /// A length of time from text, for the function that is named in errors. It is positive.
@@ -126,7 +135,7 @@ impl ScalarUDFImpl for TimeBucket {
         };
         let step = match step {
             DataType::Interval(_) => DataType::Interval(IntervalUnit::MonthDayNano),
-            text if text.is_string() => DataType::Utf8,
+            text if text.is_string() || text.is_null() => DataType::Utf8,
             DataType::Timestamp(..) => {
                 return plan_err!("{NAME}() takes the step first and then the time, as in {EXAMPLE}");
             }

@@ -33,7 +33,7 @@ use datafusion::optimizer::Analyzer;
 
 use self::call::Spec;
 
-pub(crate) use tables::table_functions;
+pub(crate) use tables::{scans, table_functions};
 
 /// The functions of one text.
 static OF_TEXT: [&Spec; 6] = [

@@ -180,6 +180,8 @@ async fn mistakes_say_what_to_write() {
         "time_bucket('5m')",
         "time_bucket(timestamp, '5m')",
         "time_bucket(5, timestamp)",
+        "time_bucket(NULL, timestamp)",
+        "time_bucket('5' || 'm', timestamp)",
         "time_bucket('5 parsecs', timestamp)",
         "time_bucket(source, timestamp)",
         "time_bucket('5m', _row_id)",
@@ -210,6 +212,8 @@ async fn mistakes_say_what_to_write() {
     time_bucket('5m') ► Request: time_bucket() was given 1 argument; write it as in time_bucket('5m', timestamp)
     time_bucket(timestamp, '5m') ► Request: time_bucket() takes the step first and then the time, as in time_bucket('5m', timestamp)
     time_bucket(5, timestamp) ► Request: the step of time_bucket() is text or an INTERVAL, not Int64: write time_bucket('5m', timestamp)
+    time_bucket(NULL, timestamp) ► Request: the step of time_bucket() has to be a literal text, as in time_bucket('5m', timestamp), or a bound parameter
+    time_bucket('5' || 'm', timestamp) ► Request: the step of time_bucket() has to be a literal text, as in time_bucket('5m', timestamp), or a bound parameter
     time_bucket('5 parsecs', timestamp) ► Request: time_bucket(): 5 parsecs is no length of time; write a number and one of ns, us, ms, s, m, h, d, w, as in '5m' or '1h30m'
     time_bucket(source, timestamp) ► Request: the step of time_bucket() has to be a literal text, as in time_bucket('5m', timestamp), or a bound parameter
     time_bucket('5m', _row_id) ► Request: time_bucket() takes a TIMESTAMP, not Int64: write time_bucket('5m', timestamp)
@@ -224,6 +228,10 @@ async fn a_time_bucket_is_a_date_bin() {
     for (bucket, bin) in [
         ("time_bucket('5m', timestamp)", "date_bin(INTERVAL '5 minutes', timestamp)"),
         ("time_bucket(INTERVAL '2 seconds', timestamp)", "date_bin(INTERVAL '2 seconds', timestamp)"),
+        (
+            "time_bucket(INTERVAL '1 second' + INTERVAL '1 second', timestamp)",
+            "date_bin(INTERVAL '2 seconds', timestamp)",
+        ),
         ("time_bucket('1 month', timestamp)", "date_bin(INTERVAL '1 month', timestamp)"),
         (
             "time_bucket('2s', timestamp, '2026-01-01T00:00:01Z')",
@@ -251,6 +259,23 @@ async fn a_time_bucket_is_a_date_bin() {
     | 2026-11-23T00:00:02Z                   | 2        |
     | 2026-11-23T00:00:04Z                   | 1        |
     +----------------------------------------+----------+
+    "#);
+}
+
+#[tokio::test]
+async fn the_step_of_a_bucket_may_be_a_parameter() {
+    let sql = "SELECT time_bucket(?, timestamp) AS slot, count(*) AS rows FROM logs GROUP BY 1 ORDER BY 1";
+    let statement = fixture().session().prepare(sql).await.unwrap();
+    let stream = statement.run(vec![datafusion::scalar::ScalarValue::from("2s")]).await.unwrap();
+    let batches: Vec<_> = futures::TryStreamExt::try_collect(stream).await.unwrap();
+    insta::assert_snapshot!(arrow::util::pretty::pretty_format_batches(&batches).unwrap(), @r#"
+    +----------------------+------+
+    | slot                 | rows |
+    +----------------------+------+
+    | 2026-11-23T00:00:00Z | 1    |
+    | 2026-11-23T00:00:02Z | 2    |
+    | 2026-11-23T00:00:04Z | 1    |
+    +----------------------+------+
     "#);
 }
 
@@ -303,6 +328,20 @@ async fn functions_are_listed() {
     | pattern      |
     | time_bucket  |
     +--------------+
+    "#);
+    insta::assert_snapshot!(fixture().text(
+        "SELECT DISTINCT routine_name, function_type FROM information_schema.routines WHERE routine_name IN \
+         ('histogram', 'rate', 'facets', 'field_names', 'field_values', 'context') ORDER BY 1").await, @r#"
+    +--------------+---------------+
+    | routine_name | function_type |
+    +--------------+---------------+
+    | context      | TABLE         |
+    | facets       | TABLE         |
+    | field_names  | TABLE         |
+    | field_values | TABLE         |
+    | histogram    | TABLE         |
+    | rate         | TABLE         |
+    +--------------+---------------+
     "#);
     assert!(fixture().query("SHOW FUNCTIONS LIKE 'extract%'").await.is_ok());
 }

@@ -16,6 +16,7 @@ use ironbark_storage::{TableName, TableRef, TenantId};
 use object_store::ObjectStore;
 
 use super::metadata::INFORMATION_SCHEMA;
+use crate::functions;
 use crate::table::{Columns, LogTable, TailCache};
 
 /// DataFusion's settings: they are the process's, not the tenant's.
@@ -79,7 +80,10 @@ impl CatalogProvider for TenantCatalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if name == INFORMATION_SCHEMA {
+            let functions =
+                functions::table_functions().map(|function| (function.name().to_owned(), function));
             let all = InformationSchemaProvider::new(Arc::new(self.clone()));
+            let all = all.with_table_functions(functions.collect());
             return Some(Arc::new(InformationSchema(all)));
         }
         (name == self.0.tenant.sql_schema()).then(|| Arc::new(self.clone()) as _)

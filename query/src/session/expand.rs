@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement as SqlStateme
 
 use super::sandbox::folded;
 use crate::error::{Error, Limit, Result};
+use crate::functions;
 
 /// Most tables and queries in one statement, WITH queries multiplied out.
 const EXPANDED_MAX: usize = 2_000;
@@ -76,8 +77,10 @@ impl Visitor for Expanded {
             [part] => part.as_ident().map(folded),
             _ => None,
         };
-        let size =
-            name.and_then(|name| self.0.iter().rev().find_map(|scope| scope.sizes.get(&name).copied()));
+        let size = name.and_then(|name| {
+            let with = self.0.iter().rev().find_map(|scope| scope.sizes.get(&name).copied());
+            with.or_else(|| functions::scans(&name))
+        });
         match self.0.last_mut() {
             Some(scope) => scope.add(size.unwrap_or(1)),
             None => ControlFlow::Continue(()),

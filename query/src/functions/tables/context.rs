@@ -41,6 +41,8 @@ pub(super) const CONTEXT: Spec = Spec {
     name: "context",
     example: "context('logs', '8796093022209', 10, 10)",
     arguments: 4..=4,
+    // The row is looked up first.
+    scans: 4,
     table: context,
 };
 

@@ -27,12 +27,18 @@ pub(super) const HISTOGRAM: Spec = Spec {
     name: "histogram",
     example: "histogram('logs', '5m', 'timeout')",
     arguments: 2..=3,
+    scans: 1,
     table: histogram,
 };
 
 /// `(bucket, rows_per_second)`.
-pub(super) const RATE: Spec =
-    Spec { name: RATE_NAME, example: "rate('logs', '1m', 'level:error')", arguments: 2..=3, table: rate };
+pub(super) const RATE: Spec = Spec {
+    name: RATE_NAME,
+    example: "rate('logs', '1m', 'level:error')",
+    arguments: 2..=3,
+    scans: 1,
+    table: rate,
+};
 
 fn histogram(call: &Call<'_>) -> Result<Arc<dyn TableProvider>> {
     let slot = bucket(call.step(1)?);

@@ -32,6 +32,7 @@ pub(super) const FACETS: Spec = Spec {
     name: "facets",
     example: "facets('logs', 'source', 10, 'level:error')",
     arguments: 3..=4,
+    scans: 1,
     table: facets,
 };
 
@@ -40,6 +41,7 @@ pub(super) const FIELD_VALUES: Spec = Spec {
     name: "field_values",
     example: "field_values('logs', 'env', 'pr')",
     arguments: 2..=3,
+    scans: 1,
     table: field_values,
 };
 
@@ -48,6 +50,8 @@ pub(super) const FIELD_NAMES: Spec = Spec {
     name: "field_names",
     example: "field_names('logs', 'level:error')",
     arguments: 1..=2,
+    // The tags, and each column but them.
+    scans: 9,
     table: field_names,
 };
 

@@ -39,6 +39,8 @@ struct Spec {
     example: &'static str,
     /// How many arguments it takes.
     arguments: RangeInclusive<usize>,
+    /// How many tables are in the plan of a call.
+    scans: usize,
     table: fn(&Call<'_>) -> Result<Arc<dyn TableProvider>>,
 }
 
@@ -56,12 +58,17 @@ pub(crate) fn table_functions() -> impl Iterator<Item = Arc<TableFunction>> {
     FUNCTIONS.iter().map(|spec| Arc::new(TableFunction::new(spec.name.to_owned(), Arc::new(OfLogs(spec)))))
 }
 
+/// How many tables a call of this function stands for, if it is one of them.
+pub(crate) fn scans(name: &str) -> Option<usize> {
+    FUNCTIONS.iter().find(|spec| spec.name == name).map(|spec| spec.scans)
+}
+
 #[derive(Debug)]
 struct OfLogs(&'static Spec);
 
 impl TableFunctionImpl for OfLogs {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
-        let Spec { name: function, example, arguments, table } = self.0;
+        let Spec { name: function, example, arguments, table, .. } = self.0;
         let given = args.exprs().len();
         if !arguments.contains(&given) {
             return Err(Mistake::Arguments { function, given, example }.into());

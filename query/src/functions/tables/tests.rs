@@ -310,6 +310,32 @@ async fn a_context_is_a_table_like_others() {
 }
 
 #[tokio::test]
+async fn a_context_opens_only_what_it_needs() {
+    let fixture = Fixture::new();
+    for day in 0..3 {
+        let rows: Vec<Row> = (0..9).map(|i| Row::new(day * 86_400 + i, "web", "INFO", "x")).collect();
+        fixture.segment(&rows, 9).await;
+    }
+    // The last row of all: the older days are there for the rows before it only, and nothing is there for those after it.
+    let plan = fixture.plan(&format!("SELECT message FROM context('logs', {}, 3, 3)", id(26))).await;
+    let mentions = |text: &str| plan.matches(text).count();
+    assert_eq!((mentions("logs/2026-11-25/"), mentions("logs/2026-11-24/")), (2, 1), "{plan}");
+    assert_eq!((mentions("EmptyExec"), mentions("TopK(fetch=3)")), (1, 2), "{plan}");
+}
+
+#[tokio::test]
+async fn names_of_fields_weigh_as_many_tables_as_they_scan() {
+    let fixture = fixture().await;
+    let unions = |call: &str, n: usize| vec![format!("SELECT 1 FROM {call}"); n].join(" UNION ALL ");
+    let twice = |call: &str| {
+        format!("WITH a AS ({}), b AS ({}) {}", unions(call, 30), unions("a", 10), "SELECT count(*) FROM b")
+    };
+    assert!(fixture.session().prepare(&twice("logs")).await.is_ok());
+    let error = fixture.session().prepare(&twice("field_names('logs')")).await.unwrap_err();
+    assert!(error.to_string().contains("more than 2000 tables"), "{error}");
+}
+
+#[tokio::test]
 async fn rows_at_one_time_are_in_the_order_of_their_ids() {
     let fixture = Fixture::new();
     let rows: Vec<Row> = (0..9).map(|i| Row::new(7, "web", "INFO", &format!("row {i}"))).collect();
