@@ -109,12 +109,12 @@ fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
     let access = file.extension::<ParquetAccessPlan>();
     let timestamp = place_of_timestamp(&tail.parquet)?;
     let groups = tail.parquet.row_groups();
-    let mut ends = groups.iter().skip(1).map(start).collect::<Vec<_>>();
+    let mut ends = groups.iter().skip(1).map(row_group_start).collect::<Vec<_>>();
     ends.push(i64::try_from(meta.bytes).ok()?);
     let mut pieces = Vec::with_capacity(groups.len());
     for (place, (group, end)) in groups.iter().zip(ends).enumerate() {
         // A range has the row groups that begin in it: each must begin before the next.
-        let start = start(group);
+        let start = row_group_start(group);
         if start >= end {
             return None;
         }
@@ -129,7 +129,7 @@ fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
 }
 
 /// Where DataFusion looks for the begin of a row group when it has a range of bytes.
-fn start(group: &RowGroupMetaData) -> i64 {
+pub(super) fn row_group_start(group: &RowGroupMetaData) -> i64 {
     let first = group.columns().first();
     first.map_or(0, |chunk| chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset()))
 }

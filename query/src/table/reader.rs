@@ -1,4 +1,4 @@
-//! How the Parquet scan reads a segment: its end in one request (or from memory), then byte ranges.
+//! How the Parquet scan reads a segment: its end in one request (or from memory), then byte ranges, those of few rows at once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::DataFusionError;
-use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -22,6 +23,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::TailCache;
+use super::ahead::{Held, Wanted};
 use super::tails::Origin;
 
 /// Segments that a query remembers to have read.
@@ -73,16 +75,36 @@ impl ParquetFileReaderFactory for SegmentReaders {
         let meta = file.extensions.get::<Arc<SegmentMeta>>().cloned();
         let meta = meta.ok_or_else(|| DataFusionError::Internal("a file that is no segment".to_owned()))?;
         let counter = |name| MetricBuilder::new(metrics).counter(name, partition);
+        let access = file.extension::<ParquetAccessPlan>().cloned();
+        let ahead = access.zip(file.extension::<Arc<Wanted>>().cloned());
+        let ahead = ahead.map(|(access, wanted)| Ahead { access, wanted, part: file.range.clone() });
         Ok(Box::new(SegmentReader {
             key: file.object_meta.location,
+            ahead,
+            held: Held::default(),
+            parquet: None,
             meta,
             store: Arc::clone(&self.store),
             tails: Arc::clone(&self.tails),
             reading: Arc::clone(&self.reading),
             tails_read: counter("tails_read"),
             tails_cached: counter("tails_cached"),
+            data_requests: counter("data_requests"),
             data_bytes: counter("data_bytes"),
         }))
+    }
+}
+
+/// Which rows are selected of which part of a segment, and of which columns.
+struct Ahead {
+    access: ParquetAccessPlan,
+    wanted: Arc<Wanted>,
+    part: Option<FileRange>,
+}
+
+impl Ahead {
+    fn ranges(&self, parquet: &ParquetMetaData) -> Vec<Range<u64>> {
+        self.wanted.ranges(parquet, &self.access, self.part.as_ref())
     }
 }
 
@@ -93,27 +115,47 @@ struct SegmentReader {
     store: Arc<dyn ObjectStore>,
     tails: Arc<TailCache>,
     reading: Arc<Reading>,
+    /// What to read ahead with the first bytes that are asked for.
+    ahead: Option<Ahead>,
+    held: Held,
+    parquet: Option<Arc<ParquetMetaData>>,
     tails_read: Count,
     tails_cached: Count,
+    data_requests: Count,
     data_bytes: Count,
 }
 
 impl SegmentReader {
-    async fn ranges(&self, ranges: Vec<Range<u64>>) -> parquet::errors::Result<Vec<Bytes>> {
+    async fn ranges(&mut self, ranges: Vec<Range<u64>>) -> parquet::errors::Result<Vec<Bytes>> {
         self.reading.note(&self.key);
-        let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        let ahead = self.ahead.take().zip(self.parquet.as_deref());
+        let ahead = ahead.map(|(ahead, parquet)| ahead.ranges(parquet)).unwrap_or_default();
+        let held: Option<Vec<Bytes>> = ranges.iter().map(|range| self.held.get(range)).collect();
+        if let Some(held) = held {
+            return Ok(held);
+        }
+        let mut asked = ranges;
+        let count = asked.len();
+        asked.extend(ahead);
+        let bytes: u64 = asked.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        self.data_requests.add(1);
         self.data_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
-        let read = self.store.get_ranges(&self.key, &ranges).await;
-        read.map_err(|source| external(Error::Store { key: self.key.to_string(), source }))
+        let read = self.store.get_ranges(&self.key, &asked).await;
+        let mut read = read.map_err(|source| external(Error::Store { key: self.key.to_string(), source }))?;
+        for (range, bytes) in asked.drain(count..).zip(read.drain(count..)) {
+            self.held.put(range, bytes);
+        }
+        Ok(read)
     }
 
-    async fn tail(&self) -> parquet::errors::Result<Arc<ParquetMetaData>> {
+    async fn tail(&mut self) -> parquet::errors::Result<Arc<ParquetMetaData>> {
         let read = read_tail(self.store.as_ref(), &self.key, &self.meta);
         let (tail, origin) = self.tails.get(self.meta.id, read).await.map_err(external)?;
         match origin {
             Origin::Memory => self.tails_cached.add(1),
             Origin::Store => self.tails_read.add(1),
         }
+        self.parquet = Some(Arc::clone(&tail.parquet));
         Ok(Arc::clone(&tail.parquet))
     }
 }

@@ -20,6 +20,7 @@ use ironbark_storage::{
 use object_store::ObjectStore;
 
 use super::TailCache;
+use super::ahead::Wanted;
 use super::index::{Narrowed, Report};
 use super::reader::{Reading, SegmentReaders};
 
@@ -43,7 +44,10 @@ impl SegmentScan<'_> {
     pub(super) fn plan(&self, mut segments: Vec<Narrowed>) -> Result<Arc<dyn ExecutionPlan>> {
         segments.sort_by_key(|segment| std::cmp::Reverse((segment.meta.time.max, segment.meta.row_id_max)));
         let schema = LogSchema::stored();
-        let files: Vec<PartitionedFile> = segments.into_iter().map(|segment| self.file(segment)).collect();
+        let names = self.columns.iter().filter_map(|place| schema.fields().get(*place));
+        let wanted = Arc::new(Wanted(names.map(|field| field.name().clone()).collect()));
+        let files: Vec<PartitionedFile> =
+            segments.into_iter().map(|segment| self.file(segment, &wanted)).collect();
         let statistics = files.iter().filter_map(|file| file.statistics.as_deref());
         let statistics = Statistics::try_merge_iter(statistics, &schema)?;
         let mut options = self.state.table_options().parquet.clone();
@@ -75,7 +79,7 @@ impl SegmentScan<'_> {
         groups
     }
 
-    fn file(&self, segment: Narrowed) -> PartitionedFile {
+    fn file(&self, segment: Narrowed, wanted: &Arc<Wanted>) -> PartitionedFile {
         let Narrowed { meta, access } = segment;
         let partition = Partition { table: self.table.clone(), day: meta.day };
         let mut file = PartitionedFile::new(String::new(), meta.bytes);
@@ -85,7 +89,7 @@ impl SegmentScan<'_> {
         if let Some(access) = access {
             // The bounds of columns hold for fewer rows as well; their number does not.
             statistics.num_rows = statistics.num_rows.to_inexact();
-            file = file.with_extension(access);
+            file = file.with_extension(access).with_extension(Arc::clone(wanted));
         }
         if let Some(report) = self.report {
             file = file.with_extension(Arc::clone(report));
