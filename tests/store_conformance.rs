@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ironbark_storage::store::sim::SimStore;
 use ironbark_storage::{
     Ambient, Epoch, ManifestEdit, ManifestLog, Store, StoreUrl, TableRef, TenantId, WriterId, claim_epoch,
-    list_tables,
+    list_some_tables, list_tables,
 };
 use ironbark_tests::parts::{self, S3};
 use object_store::path::Path;
@@ -231,7 +231,9 @@ async fn one_of_many_commits_wins(store: &Store) {
     let last = log.load().await.unwrap();
     assert_eq!(last.version(), COMMITTERS * COMMITS);
     assert!(Arc::ptr_eq(&log.refresh(&last).await.unwrap(), &last));
-    assert_eq!(list_tables(store).await.unwrap(), [table]);
+    assert_eq!(list_tables(store).await.unwrap(), [table.clone()]);
+    assert_eq!(list_some_tables(store, 1).await.unwrap(), [table]);
+    assert_eq!(list_some_tables(store, 0).await.unwrap(), []);
     let writer = WriterId(Ambient::system().uuid());
     let claims =
         join_all((0..RACERS).map(async |_| claim_epoch(store, writer, &Ambient::system()).await.unwrap()));

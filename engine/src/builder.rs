@@ -136,6 +136,9 @@ impl EngineBuilder {
             },
             _lock: lock,
         };
+        if upkeep == Upkeep::Background {
+            inner.warm_up().await;
+        }
         Ok(Engine::start(inner, upkeep))
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use ironbark_storage::{
     Ambient, Epoch, LogBatch, Manifest, ManifestEdit, ManifestLog, RowId, Snapshot, TableName, TableRef,
-    Tables, TenantId, WriterId, list_tenant_tables,
+    Tables, TenantId, WriterId, list_some_tables, list_tenant_tables,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -37,6 +37,10 @@ const PARTITIONS_RETRY_MS: u64 = 1_000;
 const REFRESH_IDLE_NS: i64 = 300_000_000_000;
 /// Manifests that are read again at once.
 const REFRESHES_AT_ONCE_MAX: usize = 8;
+/// Tenants whose manifests are read at the start.
+const WARM_TENANTS_MAX: usize = 256;
+/// The start waits for these manifests at most so long.
+const WARM_UP_MS: u64 = 2_000;
 /// Days that the rows of one append may fall on.
 pub(crate) const DAYS_PER_APPEND_MAX: usize = 4096;
 
@@ -254,6 +258,26 @@ impl Inner {
             return Err(Error::TooManyPartitions { open, limit, retry_after_ms: PARTITIONS_RETRY_MS });
         }
         Ok(())
+    }
+
+    /// Reads the manifests of tables that will be asked for, so that first queries do not wait for them. It gives up when
+    /// the time is over or the store fails: the first use of a table reads its manifest too.
+    pub(crate) async fn warm_up(&self) {
+        let learn = async {
+            let tables = list_some_tables(self.tables.store(), WARM_TENANTS_MAX).await?;
+            let loads = tables.iter().map(|table| self.tables.get(table));
+            let loaded = stream::iter(loads)
+                .buffer_unordered(REFRESHES_AT_ONCE_MAX)
+                .try_fold(0, async |sum, _| Ok(sum + 1));
+            loaded.await
+        };
+        match tokio::time::timeout(Duration::from_millis(WARM_UP_MS), learn).await {
+            Ok(Ok::<u64, Error>(tables)) => tracing::debug!(tables, "manifests are read"),
+            Ok(Err(error)) => tracing::warn!(%error, "manifests are not read yet; queries will do so"),
+            Err(_) => {
+                tracing::info!(limit_ms = WARM_UP_MS, "manifests are not all read yet; queries will do so")
+            }
+        }
     }
 
     /// Reads the manifests of tables again that somebody reads.

@@ -43,7 +43,7 @@ pub use lease::{Lease, LeaseTerms, Leases};
 pub use level::Level;
 pub use manifest::{
     AddSegments, FlushedRange, Manifest, ManifestEdit, ManifestLog, RemovedSegment, TrimReport, WriterId,
-    list_tables, list_tenant_tables,
+    list_some_tables, list_tables, list_tenant_tables,
 };
 pub use partition::Partition;
 pub use row_id::{EPOCH_MAX, Epoch, RowId, RowIdRange, SEQUENCE_BITS, SEQUENCE_MAX};

@@ -19,5 +19,5 @@ mod tests;
 pub use edit::{AddSegments, FlushedRange, ManifestEdit, WriterId};
 pub use log::ManifestLog;
 pub use state::{Manifest, RemovedSegment};
-pub use tables::{list_tables, list_tenant_tables};
+pub use tables::{list_some_tables, list_tables, list_tenant_tables};
 pub use trim::TrimReport;

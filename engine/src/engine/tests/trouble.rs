@@ -43,6 +43,20 @@ async fn a_store_that_is_down_costs_no_row_and_is_not_hammered() {
 }
 
 #[tokio::test]
+async fn a_first_query_does_not_wait_for_manifests() {
+    let (disk, sim) = (disk(), SimStore::new(1));
+    let engine = open(&disk, &sim.store(), config()).await;
+    engine.append(&logs(), batch(&["a"], 1), None).await.unwrap();
+    engine.flush().await.unwrap();
+    engine.shutdown().await.unwrap();
+    drop(engine);
+    let engine = open(&disk, &sim.store(), config()).await;
+    let (gets, lists) = (sim.count(Operation::Get), sim.count(Operation::List));
+    assert_eq!(engine.snapshot(&logs()).await.unwrap().manifest().version(), 1);
+    assert_eq!((sim.count(Operation::Get), sim.count(Operation::List)), (gets, lists));
+}
+
+#[tokio::test]
 async fn a_table_that_fails_does_not_hold_up_others() {
     let (disk, sim) = (disk(), SimStore::new(1));
     let engine = open(&disk, &sim.store(), config()).await;
