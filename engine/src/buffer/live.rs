@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::{DayRows, FrozenBuffer};
 use crate::wal::Lsn;
 
-/// Batches of at least this many rows are not merged any more.
-const MERGED_ROWS_MAX: usize = 32_768;
+/// Batches of at least this many rows are not merged any more: as many as a scan hands on at once, and few enough that
+/// the bodies of a load are never copied.
+const MERGED_ROWS_MAX: usize = 8_192;
 
 #[derive(Debug)]
 pub(crate) struct LiveBuffer {

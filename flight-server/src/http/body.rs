@@ -28,6 +28,9 @@ const PERMIT_BYTES: usize = 4 << 10;
 const STEP_BYTES: usize = 64 << 10;
 /// Largest window of zstd as a power of two: 8 MiB, the most that the content encoding allows (RFC 9659).
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// A body of which one in so many bytes has come is given room for all that it announced, so that it is not copied while
+/// it grows; who sends less keeps no more than this multiple of it.
+const ANNOUNCED_PER_SENT_MAX: usize = 16;
 /// How long a client waits that met an exhausted budget.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -143,6 +146,7 @@ async fn collect(
     if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(too_large(bytes_max));
     }
+    let announced = announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
     let mut chunks = body.into_data_stream();
     let mut whole = Vec::new();
     while let Some(chunk) = chunks.next().await {
@@ -153,6 +157,9 @@ async fn collect(
             return Err(too_large(bytes_max));
         }
         held.cover(bytes)?;
+        if bytes > whole.capacity() && announced <= bytes.saturating_mul(ANNOUNCED_PER_SENT_MAX) {
+            whole.reserve_exact(announced.max(bytes) - whole.len());
+        }
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.into())
