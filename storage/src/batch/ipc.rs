@@ -9,6 +9,8 @@
 //! at some 600 MB/s a core, and what is appended is written and synced before every acknowledgement. The checksum
 //! makes damage an error here, before the decoders of other libraries see a byte of it.
 
+use std::io::{self, Write};
+
 use arrow::buffer::Buffer;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
@@ -28,28 +30,26 @@ const OBJECT: &str = "batch in the WAL";
 impl LogBatch {
     /// The rows as bytes; see the module for the layout.
     pub fn to_ipc(&self) -> Result<Bytes> {
-        let mut writer = StreamWriter::try_new(Vec::new(), &self.rows().schema())?;
+        let io = |source| Error::Io { path: OBJECT.to_owned(), source };
+        // The stream is compressed as it comes, so that the rows are not copied once more.
+        let packer = zstd::Encoder::new(vec![0; HEADER_BYTES], ZSTD_LEVEL).map_err(io)?;
+        let mut writer = StreamWriter::try_new(Counted { packer, bytes: 0 }, &self.rows().schema())?;
         writer.write(self.rows())?;
         writer.finish()?;
-        let stream = writer.into_inner()?;
-        let too_long = || Error::Limit {
+        let Counted { packer, bytes } = writer.into_inner()?;
+        let fitting = u32::try_from(bytes).ok().filter(|_| bytes <= STREAM_BYTES_MAX);
+        let stream_bytes = fitting.ok_or_else(|| Error::Limit {
             what: "a batch of rows",
             limit: u64::try_from(STREAM_BYTES_MAX).unwrap_or(u64::MAX),
             unit: "bytes",
             advice: "send fewer rows at once",
-        };
-        if stream.len() > STREAM_BYTES_MAX {
-            return Err(too_long());
+        })?;
+        let mut out = packer.finish().map_err(io)?;
+        let stream_bytes = stream_bytes.to_le_bytes();
+        if let Some((header, packed)) = out.split_first_chunk_mut::<HEADER_BYTES>() {
+            let crc = crc32c::crc32c_append(crc32c::crc32c(&stream_bytes), packed).to_le_bytes();
+            header.copy_from_slice(&[&[VERSION], crc.as_slice(), stream_bytes.as_slice()].concat());
         }
-        let stream_bytes = u32::try_from(stream.len()).map_err(|_| too_long())?;
-        let packed = zstd::bulk::compress(&stream, ZSTD_LEVEL)
-            .map_err(|source| Error::Io { path: OBJECT.to_owned(), source })?;
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&stream_bytes.to_le_bytes()), &packed);
-        let mut out = Vec::with_capacity(HEADER_BYTES + packed.len());
-        out.push(VERSION);
-        out.extend_from_slice(&crc.to_le_bytes());
-        out.extend_from_slice(&stream_bytes.to_le_bytes());
-        out.extend_from_slice(&packed);
         Ok(Bytes::from(out))
     }
 
@@ -82,6 +82,25 @@ impl LogBatch {
             .map_err(|error| corrupt(HEADER_BYTES, error.to_string()))?
             .ok_or_else(|| corrupt(HEADER_BYTES, "the stream holds no batch".to_owned()))?;
         Self::try_new(rows, arrival)
+    }
+}
+
+/// Compresses what is written, and knows how much that was.
+struct Counted {
+    packer: zstd::Encoder<'static, Vec<u8>>,
+    bytes: usize,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.packer.write(bytes)?;
+        self.bytes = self.bytes.saturating_add(written);
+        Ok(written)
+    }
+
+    /// A flush would end a block of the frame; all that is needed is its end.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
