@@ -49,7 +49,7 @@ pub use partition::Partition;
 pub use row_id::{EPOCH_MAX, Epoch, RowId, RowIdRange, SEQUENCE_BITS, SEQUENCE_MAX};
 pub use schema::{LogSchema, SCHEMA_VERSION, column};
 pub use segment::{
-    Classes, EncodedSegment, Hits, INDEX_FORMAT_VERSION, IndexMeta, MINUTE_NS, Minute, MinuteLevelCount,
+    ByteSet, EncodedSegment, Hits, INDEX_FORMAT_VERSION, IndexMeta, MINUTE_NS, Minute, MinuteLevelCount,
     MinuteLevelCounts, PUT_WHOLE_BYTES_MAX, Part, Piece, RANGE_ROWS, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS,
     RangeSet, RowFingerprint, Run, SEGMENT_FORMAT_VERSION, SegmentColumns, SegmentId, SegmentMeta,
     SegmentOptions, SegmentReader, SegmentTail, SegmentWriter, Slot, SourceLevelCount, Template, Templates,

@@ -3,7 +3,7 @@
 //! `docs/FORMAT.md` says the same in prose: change both together, and the version with them.
 
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -114,8 +114,7 @@ pub(super) fn writer_properties(
         .set_data_page_size_limit(PAGE_BYTES_MAX)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
-        .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))
-        .set_sorting_columns(Some(sorting_columns()));
+        .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX));
     for leaf in LEAVES {
         let format = leaf_format(leaf);
         let path = ColumnPath::new(leaf.iter().map(|part| (*part).to_owned()).collect());
@@ -129,14 +128,6 @@ pub(super) fn writer_properties(
         }
     }
     properties.build()
-}
-
-/// Rows are further sorted by template, which is no column.
-fn sorting_columns() -> Vec<SortingColumn> {
-    let order = [column::SOURCE, column::LEVEL];
-    let place = |name: &&str| leaf(name).and_then(|at| i32::try_from(at).ok());
-    let sorted = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: true };
-    order.iter().filter_map(place).map(sorted).collect()
 }
 
 /// The value of one of our keys in a file's metadata.

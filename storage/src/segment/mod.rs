@@ -42,5 +42,5 @@ pub use minutes::{MINUTE_NS, Minute, MinuteLevelCount, MinuteLevelCounts};
 pub use put::{PUT_WHOLE_BYTES_MAX, put_segment};
 pub use reader::{SegmentColumns, SegmentReader, read_segment};
 pub use tail::{SegmentTail, read_tail};
-pub use template::{Classes, Part, Run, Slot, Template, Templates};
+pub use template::{ByteSet, Part, Run, Slot, Template, Templates};
 pub use writer::{EncodedSegment, SegmentOptions, SegmentWriter, encode_segment};

@@ -1,7 +1,8 @@
 //! Orders rows and cuts them into row groups.
 //!
 //! ```text
-//!  batches ─► entries sorted by (timestamp, _row_id) ─► cut ─► each slice ordered by source, level and template, stably
+//!  batches ─► entries sorted by (timestamp, _row_id) ─► cut ─► each slice ordered by source, level and template, stably,
+//!                                                           with the loose templates behind all others
 //! ```
 //!
 //! Rows are not moved here: an entry names a row by batch and place.
@@ -136,8 +137,8 @@ struct RunRows<'a> {
     places: Vec<(usize, usize)>,
 }
 
-/// Orders a slice by source, level and template, and adds its runs to the segment's. Entries come in order of
-/// (timestamp, row id), which is kept within a run.
+/// Orders a slice by source, level and template, and adds its runs to the segment's. Rows of loose templates come last: searches
+/// have to read them, and so they lie in few pages. Entries come in order of (timestamp, row id), which is kept within a run.
 pub(super) fn in_runs<'a>(
     entries: &[Entry],
     columns: &[Columns<'a>],
@@ -169,7 +170,8 @@ pub(super) fn in_runs<'a>(
             run.places.push((batch, row));
         }
     }
-    runs.sort_unstable_by_key(|run| (run.source, run.level, run.template));
+    let miner = &templates.miner;
+    runs.sort_unstable_by_key(|run| (miner.is_loose(run.template), run.source, run.level, run.template));
     let mut counts = HashMap::new();
     let mut places = Vec::with_capacity(entries.len());
     templates.begin_row_group();

@@ -235,7 +235,9 @@ proptest! {
             let rows = texts(&group);
             prop_assert!(rows.len() == row_group_rows || at == 0);
             let runs = &templates.row_groups[at];
-            prop_assert!(runs.is_sorted_by_key(|run| (run.source, run.level, run.template)));
+            // The second part is of loose templates.
+            let sorted = runs.chunk_by(|a, b| (a.source, a.level, a.template) < (b.source, b.level, b.template));
+            prop_assert!(sorted.count() <= 2);
             let of_run = |run: &Run| std::iter::repeat_n(*run, run.rows as usize);
             let of_rows: Vec<Run> = runs.iter().flat_map(of_run).collect();
             prop_assert_eq!(of_rows.len(), rows.len());

@@ -5,7 +5,7 @@
 //!   condition     refused as a word, as an automaton
 //!
 //!   states        { start } ─r─► { … } ─ … ─d─► { … } ─␣─► { found } ─ … ─► { found }
-//!                 a slot: all states that so many bytes of its kinds can lead to
+//!                 a slot: all states that so many of its bytes can lead to
 //! ```
 //!
 //! After the last part the set holds the state of every message of the template, and may hold others. If all of its
@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 
-use ironbark_storage::{Classes, Part, Slot, Template};
+use ironbark_storage::{ByteSet, Part, Slot, Template};
 use parking_lot::Mutex;
 use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -138,7 +138,7 @@ impl Walk<'_> {
     }
 
     fn slot(&mut self, states: States, slot: Slot) -> Result<States, TooMuch> {
-        let bytes = self.representatives(slot.classes)?;
+        let bytes = self.representatives(slot.bytes)?;
         let mut reached = states;
         let mut after = States::default();
         if slot.min == 0 {
@@ -192,21 +192,21 @@ impl Walk<'_> {
         }
     }
 
-    /// Of all bytes of these kinds, one for each way in which the automaton treats them.
-    fn representatives(&self, classes: Classes) -> Result<Vec<u8>, TooMuch> {
-        if classes.holds(0x80) {
+    /// Of all these bytes, one for each way in which the automaton treats them.
+    fn representatives(&self, bytes: ByteSet) -> Result<Vec<u8>, TooMuch> {
+        if bytes.holds(0x80) {
             return Err(TooMuch);
         }
         let mut seen = Vec::new();
-        let mut bytes = Vec::new();
-        for byte in (0..0x80).filter(|byte| classes.holds(*byte)) {
+        let mut found = Vec::new();
+        for byte in (0..0x80).filter(|byte| bytes.holds(*byte)) {
             let class = self.dfa.byte_classes().get(byte);
             if !seen.contains(&class) {
                 seen.push(class);
-                bytes.push(byte);
+                found.push(byte);
             }
         }
-        Ok(bytes)
+        Ok(found)
     }
 }
 

@@ -9,7 +9,7 @@ use datafusion::functions::regex::expr_fn::regexp_like;
 use datafusion::functions::string::expr_fn::{contains, ends_with, lower, starts_with};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, col, lit};
 use datafusion::prelude::SessionContext;
-use ironbark_storage::{Classes, Part, Slot, Template, column};
+use ironbark_storage::{ByteSet, Part, Slot, Template, column};
 use proptest::prelude::*;
 
 use super::answers::Answers;
@@ -20,10 +20,9 @@ use crate::search::{self, TextQuery, Value};
 use crate::table::tally::Verdict;
 
 fn slot(samples: &[&str]) -> Part {
-    let bytes = samples.iter().flat_map(|sample| sample.bytes());
-    let classes = bytes.fold(Classes::default(), |all, byte| all.union(Classes::of(byte)));
+    let bytes = ByteSet::of(samples.concat().as_bytes());
     let lengths = || samples.iter().map(|sample| u32::try_from(sample.len()).unwrap());
-    Part::Slot(Slot { classes, min: lengths().min().unwrap(), max: lengths().max().unwrap() })
+    Part::Slot(Slot { bytes, min: lengths().min().unwrap(), max: lengths().max().unwrap() })
 }
 
 fn text(text: &str) -> Part {

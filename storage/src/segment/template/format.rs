@@ -5,14 +5,14 @@
 //!   version u8 = 1
 //!   sources       n, then n names
 //!   levels        n, then n names
-//!   templates     n, then for each: parts, then each part: 0 and bytes, or 1, classes u8, min, max - min
-//!   row groups    n, then for each: runs, then of all its runs: sources (each less the one before),
-//!                 levels, templates, rows
+//!   templates     n, then for each: parts, then each part: 0 and bytes, or 1, its bytes in ASCII u128
+//!                 (little-endian, byte 0 the lowest bit), u8 = 1 if there may be others, min, max - min
+//!   row groups    n, then for each: runs, then of all its runs: sources, levels, templates, rows
 //! ```
 //!
 //! Numbers, names and bytes as in `varint.rs`. Decoding never panics; errors are reasons.
 
-use super::{Classes, Part, Run, Slot, Template, Templates};
+use super::{ByteSet, Part, Run, Slot, Template, Templates};
 use crate::segment::varint::{Input, put, put_bytes, put_len, put_name};
 
 const VERSION: u8 = 1;
@@ -24,6 +24,8 @@ const BYTES_MAX: usize = 64 << 20;
 const NAME_BYTES_MAX: usize = 1 << 20;
 const TEXT: u8 = 0;
 const SLOT: u8 = 1;
+/// The numbers of a run in their order.
+const NUMBERS: [fn(&Run) -> u32; 4] = [|run| run.source, |run| run.level, |run| run.template, |run| run.rows];
 
 impl Templates {
     /// The bytes of all this; `None` where they are too many.
@@ -42,12 +44,7 @@ impl Templates {
         put_len(&mut out, self.row_groups.len());
         for runs in &self.row_groups {
             put_len(&mut out, runs.len());
-            let mut last = 0;
-            for run in runs {
-                put(&mut out, u64::from(run.source.wrapping_sub(last)));
-                last = run.source;
-            }
-            for number in [|run: &Run| run.level, |run: &Run| run.template, |run: &Run| run.rows] {
+            for number in NUMBERS {
                 for run in runs {
                     put(&mut out, u64::from(number(run)));
                 }
@@ -78,8 +75,11 @@ fn put_template(out: &mut Vec<u8>, template: &Template) {
                 out.push(TEXT);
                 put_bytes(out, text);
             }
-            Part::Slot(Slot { classes, min, max }) => {
-                out.extend_from_slice(&[SLOT, classes.bits()]);
+            Part::Slot(Slot { bytes, min, max }) => {
+                let (ascii, beyond) = bytes.parts();
+                out.push(SLOT);
+                out.extend_from_slice(&ascii.to_le_bytes());
+                out.push(u8::from(beyond));
                 put(out, u64::from(*min));
                 put(out, u64::from(max - min));
             }
@@ -116,10 +116,11 @@ fn get_template(input: &mut Input<'_>) -> Result<Template, &'static str> {
         parts.push(match input.byte()? {
             TEXT => Part::Text(input.bytes()?.into()),
             SLOT => {
-                let classes = Classes::from_bits(input.byte()?);
+                let ascii = input.take(size_of::<u128>())?.first_chunk().ok_or("it ends too early")?;
+                let bytes = ByteSet::from_parts(u128::from_le_bytes(*ascii), input.byte()? != 0);
                 let (min, more) = (input.small()?, input.small()?);
                 let max = min.checked_add(more).ok_or("a slot is too long")?;
-                Part::Slot(Slot { classes, min, max })
+                Part::Slot(Slot { bytes, min, max })
             }
             _ => return Err("a part of a template is of an unknown kind"),
         });
@@ -130,10 +131,8 @@ fn get_template(input: &mut Input<'_>) -> Result<Template, &'static str> {
 fn get_runs(input: &mut Input<'_>, limits: [usize; 3]) -> Result<Vec<Run>, &'static str> {
     let count = input.len(input.0.len())?;
     let mut runs = vec![Run { source: 0, level: 0, template: 0, rows: 0 }; count];
-    let mut last = 0u32;
     for run in &mut runs {
-        last = last.checked_add(input.small()?).ok_or("a source is out of range")?;
-        run.source = last;
+        run.source = input.small()?;
     }
     for run in &mut runs {
         run.level = input.small()?;

@@ -3,7 +3,7 @@
 //! ```text
 //!   GET /api/v2/users/17 finished in 532 ms        a word is a run of letters, digits, `_` and bytes above ASCII
 //!       mask   GET /api/■/users/■ finished in ■ ms
-//!       slots  v2, 17, 532                         of each: which kinds of characters, how many bytes
+//!       slots  v2, 17, 532                         of each: which bytes, and how many
 //! ```
 //!
 //! A mask is made of a message alone, so that equal masks mean equal constant texts wherever they come from. `■` is the
@@ -16,79 +16,65 @@ const MASKED_BYTES_MAX: usize = 512;
 /// The most slots of a mask; from there on the rest of a message is one slot.
 const SLOTS_MAX: usize = 64;
 
-/// Kinds of characters that a slot holds, a bit for each.
+/// A set of bytes; of those beyond ASCII it has all or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Classes(u8);
+pub struct ByteSet {
+    ascii: u128,
+    beyond: bool,
+}
 
-impl Classes {
-    /// `0` to `9`.
-    pub const DIGIT: Self = Self(1);
-    /// `a` to `f`.
-    pub const LOWER_HEX: Self = Self(1 << 1);
-    /// `g` to `z`.
-    pub const LOWER: Self = Self(1 << 2);
-    /// `A` to `F`.
-    pub const UPPER_HEX: Self = Self(1 << 3);
-    /// `G` to `Z`.
-    pub const UPPER: Self = Self(1 << 4);
-    /// `_`.
-    pub const UNDERSCORE: Self = Self(1 << 5);
-    /// All other ASCII characters.
-    pub const OTHER: Self = Self(1 << 6);
-    /// Bytes of characters beyond ASCII.
-    pub const NOT_ASCII: Self = Self(1 << 7);
-    /// Everything.
-    pub const ANY: Self = Self(0xff);
+impl ByteSet {
+    /// Every byte.
+    pub const ALL: Self = Self { ascii: u128::MAX, beyond: true };
 
-    /// The kind of a byte.
-    pub const fn of(byte: u8) -> Self {
-        match byte {
-            b'0'..=b'9' => Self::DIGIT,
-            b'a'..=b'f' => Self::LOWER_HEX,
-            b'g'..=b'z' => Self::LOWER,
-            b'A'..=b'F' => Self::UPPER_HEX,
-            b'G'..=b'Z' => Self::UPPER,
-            b'_' => Self::UNDERSCORE,
-            0x80..=0xff => Self::NOT_ASCII,
-            _ => Self::OTHER,
-        }
+    /// The bytes of a text.
+    pub fn of(text: &[u8]) -> Self {
+        text.iter().fold(Self::default(), |set, byte| match 1u128.checked_shl(u32::from(*byte)) {
+            Some(bit) => Self { ascii: set.ascii | bit, ..set },
+            None => Self { beyond: true, ..set },
+        })
     }
 
-    /// Both together.
+    /// From the set of bytes in ASCII, byte 0 the lowest bit, and whether all others belong to it.
+    pub(super) const fn from_parts(ascii: u128, beyond: bool) -> Self {
+        Self { ascii, beyond }
+    }
+
+    /// What [`Self::from_parts`] takes.
+    pub(super) const fn parts(self) -> (u128, bool) {
+        (self.ascii, self.beyond)
+    }
+
+    /// The bytes of both.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self { ascii: self.ascii | other.ascii, beyond: self.beyond || other.beyond }
     }
 
-    /// Whether a byte is of one of these kinds.
-    pub const fn holds(self, byte: u8) -> bool {
-        self.0 & Self::of(byte).0 != 0
-    }
-
-    /// As it is stored.
-    pub(super) const fn bits(self) -> u8 {
-        self.0
-    }
-
-    pub(super) const fn from_bits(bits: u8) -> Self {
-        Self(bits)
-    }
-
-    const fn is_word(self) -> bool {
-        self.0 & Self::OTHER.0 == 0
+    /// Whether a byte is in it.
+    pub fn holds(self, byte: u8) -> bool {
+        1u128.checked_shl(u32::from(byte)).map_or(self.beyond, |bit| self.ascii & bit != 0)
     }
 }
 
-/// [`Classes::of`] every byte.
+/// What a byte is: part of a word, and then a digit or not.
+const WORD: u8 = 1;
+const DIGIT: u8 = 1 << 1;
+
+/// What each byte is.
 #[expect(
     clippy::indexing_slicing,
     reason = "there is a place for every byte, and it runs when this is compiled"
 )]
-const CLASSES: [Classes; 256] = {
-    let mut table = [Classes(0); 256];
+const KINDS: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0u8;
     loop {
-        table[byte as usize] = Classes::of(byte);
+        table[byte as usize] = match byte {
+            b'0'..=b'9' => WORD | DIGIT,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..=u8::MAX => WORD,
+            _ => 0,
+        };
         if byte == u8::MAX {
             break;
         }
@@ -97,11 +83,11 @@ const CLASSES: [Classes; 256] = {
     table
 };
 
-/// What may stand in a slot: so many bytes of these kinds.
+/// What may stand in a slot: so many of these bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
-    /// The kinds of all of its bytes.
-    pub classes: Classes,
+    /// All bytes that occur.
+    pub bytes: ByteSet,
     /// The fewest bytes.
     pub min: u32,
     /// The most bytes.
@@ -111,20 +97,19 @@ pub struct Slot {
 impl Slot {
     /// Of a text.
     pub(super) fn of(text: &[u8]) -> Self {
-        let classes = text.iter().fold(Classes::default(), |classes, byte| classes.union(class(*byte)));
-        Self::with(classes, text.len())
+        Self::with(ByteSet::of(text), text.len())
     }
 
-    fn with(classes: Classes, bytes: usize) -> Self {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Self { classes, min: bytes, max: bytes }
+    fn with(bytes: ByteSet, length: usize) -> Self {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        Self { bytes, min: length, max: length }
     }
 
     /// What may stand in one or the other.
     #[must_use]
     pub(super) fn union(self, other: Self) -> Self {
         Self {
-            classes: self.classes.union(other.classes),
+            bytes: self.bytes.union(other.bytes),
             min: self.min.min(other.min),
             max: self.max.max(other.max),
         }
@@ -147,21 +132,18 @@ impl Masked {
         self.slots.clear();
         let (mut rest, beyond) = message.as_bytes().split_at(message.len().min(MASKED_BYTES_MAX));
         while !rest.is_empty() && self.slots.len() < SLOTS_MAX {
-            let between = rest.iter().position(|byte| class(*byte).is_word()).unwrap_or(rest.len());
+            let between = rest.iter().position(|byte| kind(*byte) & WORD != 0).unwrap_or(rest.len());
             let (others, from) = rest.split_at(between);
             self.text.extend_from_slice(others);
-            let mut classes = Classes::default();
+            let mut kinds = 0;
             let end = from.iter().position(|byte| {
-                let class = class(*byte);
-                let ends = !class.is_word();
-                if !ends {
-                    classes = classes.union(class);
-                }
-                ends
+                let kind = kind(*byte);
+                kinds |= kind;
+                kind & WORD == 0
             });
             let (word, after) = from.split_at(end.unwrap_or(from.len()));
-            if classes.0 & Classes::DIGIT.0 != 0 {
-                self.slots.push(Slot::with(classes, word.len()));
+            if kinds & DIGIT != 0 {
+                self.slots.push(Slot::of(word));
                 self.text.push(SLOT);
             } else {
                 self.text.extend_from_slice(word);
@@ -170,7 +152,7 @@ impl Masked {
         }
         let left = rest.len() + beyond.len();
         if left > 0 {
-            self.slots.push(Slot::with(Classes::ANY, left));
+            self.slots.push(Slot::with(ByteSet::ALL, left));
             self.text.push(SLOT);
         }
     }
@@ -178,9 +160,9 @@ impl Masked {
 
 /// Whether a byte of a mask belongs to a word.
 pub(super) fn is_word(byte: u8) -> bool {
-    byte != SLOT && class(byte).is_word()
+    byte != SLOT && kind(byte) & WORD != 0
 }
 
-fn class(byte: u8) -> Classes {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or(Classes::ANY)
+fn kind(byte: u8) -> u8 {
+    KINDS.get(usize::from(byte)).copied().unwrap_or(0)
 }

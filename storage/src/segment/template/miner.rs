@@ -175,6 +175,12 @@ impl Miner {
         mask.and_then(|mask| mask.template).unwrap_or(UNKNOWN)
     }
 
+    /// Whether a template says little of its messages: most searches will have to read them.
+    pub(in crate::segment) fn is_loose(&self, template: u16) -> bool {
+        let draft = usize::from(template).checked_sub(1).and_then(|place| self.drafts.get(place));
+        draft.is_none_or(|draft| draft.is_loose)
+    }
+
     /// All templates.
     pub(super) fn finish(self) -> Vec<Template> {
         let unknown = Template::unknown();

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   template 7   GET /api/ ■ /users/ ■ finished in ■ ms       constant texts, and slots of which is known
-//!                          │         │             │          which kinds of characters and how many stand there
+//!                          │         │             │          which bytes and how many stand there
 //!                         2 bytes   1 to 6        1 to 5
-//!                         a-z 0-9   0-9           0-9
+//!                         v 0-9     0-9           0-9
 //!
 //!   row group    ├── run ──┼── run ──┼─ run ─┼── …            rows in a row with one source, level and template
 //! ```
@@ -21,7 +21,7 @@ mod miner;
 #[cfg(test)]
 mod tests;
 
-pub use mask::{Classes, Slot};
+pub use mask::{ByteSet, Slot};
 
 pub(super) use builder::TemplatesBuilder;
 
@@ -62,7 +62,7 @@ impl Template {
 
     /// Of messages that may be anything.
     fn unknown() -> Self {
-        Self::new(vec![Part::Slot(Slot { classes: Classes::ANY, min: 0, max: u32::MAX })])
+        Self::new(vec![Part::Slot(Slot { bytes: ByteSet::ALL, min: 0, max: u32::MAX })])
     }
 
     /// Its parts in order.

@@ -17,7 +17,7 @@ fn is_of(template: &Template, message: &str) -> bool {
             match part {
                 Part::Text(text) => next.extend(rest.starts_with(text).then_some(end + text.len())),
                 Part::Slot(slot) => {
-                    let held = rest.iter().take_while(|byte| slot.classes.holds(**byte)).count();
+                    let held = rest.iter().take_while(|byte| slot.bytes.holds(**byte)).count();
                     let (min, max) = (slot.min as usize, held.min(slot.max as usize));
                     next.extend((min..=max).map(|length| end + length));
                 }
