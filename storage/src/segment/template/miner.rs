@@ -24,12 +24,12 @@ const MASKS_MAX: usize = 1 << 16;
 /// Templates of a segment.
 pub(super) const TEMPLATES_MAX: usize = 1 << 12;
 /// A mask is frequent if it is one of at most so many rows of a row group.
-const FREQUENT_SHARE: u64 = 1_024;
+const FREQUENT_SHARE: u64 = 4_096;
 /// Masks of fewer rows than this are never frequent.
 const FREQUENT_ROWS_MIN: u64 = 8;
 
 /// Loose templates of one shape; a rare mask of this shape that is like none of them joins the nearest.
-const LOOSE_MAX: usize = 8;
+const LOOSE_MAX: usize = 64;
 
 /// The template of rows of which nothing is known.
 pub(super) const UNKNOWN: u16 = 0;
