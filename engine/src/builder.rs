@@ -15,6 +15,7 @@ use crate::engine::{Engine, Inner, Upkeep};
 use crate::flush::FlushPace;
 use crate::home::{self, DirLock};
 use crate::ingest::{BufferSink, Intake};
+use crate::names::TableNames;
 use crate::once::{KeyFiles, OnceTable};
 use crate::recovery::Replay;
 use crate::table::{TABLES_MAX, TableMap};
@@ -122,6 +123,7 @@ impl EngineBuilder {
             writer,
             epoch,
             tables,
+            names: TableNames::default(),
             intake,
             once,
             key_files: Arc::new(key_files),

@@ -22,6 +22,7 @@ use crate::error::StopReason;
 use crate::flush::{FlushPace, FlushReport, Urgency};
 use crate::home::DirLock;
 use crate::ingest::{Intake, Pending};
+use crate::names::{Answer, TableNames};
 use crate::once::{Claim, IdempotencyKey, KeyFiles, Once, OnceTable};
 use crate::table::{TABLES_MAX, Table, TableMap};
 use crate::wal::{Lsn, NewRecord, RecoveryReport, Wal};
@@ -84,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) writer: WriterId,
     pub(crate) epoch: Epoch,
     pub(crate) tables: Arc<TableMap>,
+    pub(crate) names: TableNames,
     pub(crate) intake: Arc<Intake>,
     pub(crate) once: Arc<OnceTable>,
     pub(crate) key_files: Arc<KeyFiles>,
@@ -260,11 +262,28 @@ impl Inner {
         Ok(())
     }
 
+    /// The names of a tenant's tables as the store has them now.
+    async fn read_names(&self, tenant: &TenantId) -> ironbark_storage::Result<Vec<TableName>> {
+        let now = self.ambient.clock.now();
+        let listed = list_tenant_tables(self.tables.store(), tenant).await;
+        if listed.is_err() {
+            self.names.still_old(tenant);
+        }
+        let names = with_logs(listed?);
+        self.names.put(tenant, names.clone(), now);
+        Ok(names)
+    }
+
     /// Reads the manifests of tables that will be asked for, so that first queries do not wait for them. It gives up when
     /// the time is over or the store fails: the first use of a table reads its manifest too.
     pub(crate) async fn warm_up(&self) {
         let learn = async {
+            let now = self.ambient.clock.now();
             let tables = list_some_tables(self.tables.store(), WARM_TENANTS_MAX).await?;
+            for of_tenant in tables.chunk_by(|one, next| one.tenant == next.tenant) {
+                let names = of_tenant.iter().map(|table| table.table.clone()).collect();
+                of_tenant.first().inspect(|table| self.names.put(&table.tenant, with_logs(names), now));
+            }
             let loads = tables.iter().map(|table| self.tables.get(table));
             let loaded = stream::iter(loads)
                 .buffer_unordered(REFRESHES_AT_ONCE_MAX)
@@ -275,7 +294,7 @@ impl Inner {
             Ok(Ok::<u64, Error>(tables)) => tracing::debug!(tables, "manifests are read"),
             Ok(Err(error)) => tracing::warn!(%error, "manifests are not read yet; queries will do so"),
             Err(_) => {
-                tracing::info!(limit_ms = WARM_UP_MS, "manifests are not all read yet; queries will do so")
+                tracing::info!(limit_ms = WARM_UP_MS, "manifests are not all read yet; queries will do so");
             }
         }
     }
@@ -294,6 +313,14 @@ impl Inner {
         self.once.forget_expired(now);
         self.tables.evict_idle(now);
     }
+}
+
+/// Every tenant has `logs`, also before its first row.
+fn with_logs(mut names: Vec<TableName>) -> Vec<TableName> {
+    names.push(TableName::default());
+    names.sort();
+    names.dedup();
+    names
 }
 
 async fn run_flusher(inner: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
@@ -336,11 +363,19 @@ async fn encode(table: &TableRef, batch: &LogBatch, once: Option<Once>) -> Resul
 #[async_trait]
 impl Tables for Engine {
     async fn tables(&self, tenant: &TenantId) -> ironbark_storage::Result<Vec<TableName>> {
-        let mut names = list_tenant_tables(self.inner.tables.store(), tenant).await?;
-        names.push(TableName::default());
-        names.sort();
-        names.dedup();
-        Ok(names)
+        match self.inner.names.get(tenant, self.inner.ambient.clock.now()) {
+            Answer::Fresh(names) => Ok(names),
+            Answer::Aging(names) => {
+                let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = inner.read_names(&tenant).await {
+                        tracing::warn!(%tenant, %error, "the names of tables could not be read again");
+                    }
+                });
+                Ok(names)
+            }
+            Answer::Unknown => self.inner.read_names(tenant).await,
+        }
     }
 
     async fn create_table(&self, table: &TableRef) -> ironbark_storage::Result<()> {
@@ -353,7 +388,9 @@ impl Tables for Engine {
         }
         let log = ManifestLog::new(self.inner.tables.store(), table.clone(), self.inner.ambient.clone());
         let empty = Arc::new(Manifest::empty(table.clone()));
-        log.commit(&empty, ManifestEdit::Create).await.map(|_| ())
+        let created = log.commit(&empty, ManifestEdit::Create).await;
+        self.inner.names.forget(&table.tenant);
+        created.map(|_| ())
     }
 
     async fn snapshot(&self, table: &TableRef) -> ironbark_storage::Result<Snapshot> {

@@ -31,6 +31,7 @@ mod error;
 mod flush;
 mod home;
 mod ingest;
+mod names;
 mod once;
 mod record;
 mod recovery;

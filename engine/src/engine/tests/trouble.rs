@@ -53,6 +53,7 @@ async fn a_first_query_does_not_wait_for_manifests() {
     let engine = open(&disk, &sim.store(), config()).await;
     let (gets, lists) = (sim.count(Operation::Get), sim.count(Operation::List));
     assert_eq!(engine.snapshot(&logs()).await.unwrap().manifest().version(), 1);
+    assert_eq!(engine.tables(&logs().tenant).await.unwrap(), [logs().table]);
     assert_eq!((sim.count(Operation::Get), sim.count(Operation::List)), (gets, lists));
 }
 
