@@ -29,7 +29,11 @@ pub const fn is_token_byte(b: u8) -> bool {
 /// Appends the lower case of `text` to `out`.
 pub fn lower_into(text: &str, out: &mut String) {
     if text.is_ascii() {
-        out.extend(text.bytes().map(|b| char::from(b.to_ascii_lowercase())));
+        let start = out.len();
+        out.push_str(text);
+        if let Some(added) = out.get_mut(start..) {
+            added.make_ascii_lowercase();
+        }
     } else {
         out.extend(text.chars().flat_map(char::to_lowercase));
     }

@@ -24,6 +24,7 @@ mod meta;
 mod minutes;
 mod put;
 mod reader;
+mod seeded;
 mod slices;
 mod tail;
 mod template;

@@ -15,6 +15,7 @@ use arrow::array::{
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 
 use super::format::ROW_GROUP_BYTES_MAX;
+use super::seeded::Seeded;
 use super::template::TemplatesBuilder;
 use crate::{Error, LogSchema, Result, column};
 
@@ -151,12 +152,12 @@ pub(super) fn in_runs<'a>(
     };
     let masks: Vec<Option<u32>> = entries.iter().map(mask).collect();
     miner.end_row_group();
-    let mut names: HashMap<Option<&'a str>, u32> = HashMap::new();
+    let mut names: HashMap<Option<&'a str>, u32, Seeded> = HashMap::with_hasher(templates.seeded);
     let mut name = |text| {
         let next = u32::try_from(names.len()).unwrap_or(u32::MAX);
         *names.entry(text).or_insert(next)
     };
-    let mut numbers: HashMap<(u32, u32, u16), usize> = HashMap::new();
+    let mut numbers: HashMap<(u32, u32, u16), usize, Seeded> = HashMap::with_hasher(templates.seeded);
     let mut runs: Vec<RunRows<'a>> = Vec::new();
     for (entry, mask) in entries.iter().zip(masks) {
         let (batch, row) = entry.place();

@@ -126,7 +126,7 @@ impl SegmentWriter {
             counts: Counts::new(),
             minutes: Minutes::new(),
             checksums: ChunkChecksums::default(),
-            templates: TemplatesBuilder::new(),
+            templates: TemplatesBuilder::new(index_seed(id)),
             index: IndexBuilder::new(index_seed(id)),
         })
     }
@@ -264,7 +264,7 @@ impl SegmentWriter {
     }
 }
 
-/// The seed of a segment's index: its id is random.
+/// The seed of a segment's hashes: its id is random.
 fn index_seed(id: SegmentId) -> u64 {
     u64::try_from(id.to_u128() & u128::from(u64::MAX)).unwrap_or(0)
 }

@@ -41,6 +41,24 @@ impl Hasher for Ready {
     }
 }
 
+/// [`is_token_byte`] of every byte.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "there is a place for every byte, and it runs when this is compiled"
+)]
+const IS_TOKEN_BYTE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    loop {
+        table[byte as usize] = is_token_byte(byte);
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    table
+};
+
 type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Ready>>;
 
 /// A term in the range at hand.
@@ -154,22 +172,29 @@ impl IndexBuilder {
     }
 
     fn add_tokens(&mut self, text: &str) {
-        if text.is_ascii() {
-            let mut rest = text.as_bytes();
-            while let Some(start) = rest.iter().position(|byte| is_token_byte(*byte)) {
-                let (_, from) = rest.split_at(start);
-                let length = from.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(from.len());
-                let (token, after) = from.split_at(length);
-                let start = self.range_texts.len();
-                self.range_texts.extend(token.iter().map(u8::to_ascii_lowercase));
-                self.add_term(TermKind::Message, start);
-                rest = after;
+        if !text.is_ascii() {
+            for token in tokens(text) {
+                self.add_lowered(TermKind::Message, token.text);
             }
             return;
         }
-        for token in tokens(text) {
-            self.add_lowered(TermKind::Message, token.text);
+        // All of the text at once: most of it are tokens, which are short.
+        let mut lowered = std::mem::take(&mut self.lowered);
+        lowered.clear();
+        lower_into(text, &mut lowered);
+        let bytes = lowered.as_bytes();
+        let mut start = None;
+        for (at, byte) in bytes.iter().enumerate() {
+            if IS_TOKEN_BYTE.get(usize::from(*byte)) == Some(&true) {
+                start = start.or(Some(at));
+            } else if let Some(start) = start.take() {
+                self.add_term(TermKind::Message, bytes.get(start..at).unwrap_or_default());
+            }
         }
+        if let Some(start) = start {
+            self.add_term(TermKind::Message, bytes.get(start..).unwrap_or_default());
+        }
+        self.lowered = lowered;
     }
 
     fn add_value(&mut self, kind: TermKind, values: &StringArray, row: usize) {
@@ -179,17 +204,16 @@ impl IndexBuilder {
     }
 
     fn add_lowered(&mut self, kind: TermKind, text: &str) {
-        self.lowered.clear();
-        lower_into(text, &mut self.lowered);
-        let start = self.range_texts.len();
-        self.range_texts.extend_from_slice(self.lowered.as_bytes());
-        self.add_term(kind, start);
+        let mut lowered = std::mem::take(&mut self.lowered);
+        lowered.clear();
+        lower_into(text, &mut lowered);
+        self.add_term(kind, lowered.as_bytes());
+        self.lowered = lowered;
     }
 
-    /// Adds the term whose text is the last of the range's texts, and takes the text off again if it is known.
-    fn add_term(&mut self, kind: TermKind, start: usize) {
-        let end = self.range_texts.len();
-        let hash = term_hash(self.seed, kind, self.range_texts.get(start..end).unwrap_or_default());
+    /// Adds a term of the row at hand.
+    fn add_term(&mut self, kind: TermKind, lowered: &[u8]) {
+        let hash = term_hash(self.seed, kind, lowered);
         let row = self.range_rows;
         match self.range.entry(hash) {
             Slot::Occupied(known) => {
@@ -198,14 +222,17 @@ impl IndexBuilder {
                     known.rows += 1;
                     known.row = row;
                 }
-                self.range_texts.truncate(start);
             }
-            Slot::Vacant(slot) => match (u32::try_from(start), u32::try_from(end)) {
-                (Ok(start), Ok(end)) => {
-                    slot.insert(InRange { kind, text: (start, end), rows: 1, row });
+            Slot::Vacant(slot) => {
+                let start = u32::try_from(self.range_texts.len());
+                self.range_texts.extend_from_slice(lowered);
+                match (start, u32::try_from(self.range_texts.len())) {
+                    (Ok(start), Ok(end)) => {
+                        slot.insert(InRange { kind, text: (start, end), rows: 1, row });
+                    }
+                    _ => self.overfull = true,
                 }
-                _ => self.overfull = true,
-            },
+            }
         }
     }
 

@@ -4,14 +4,19 @@ use std::collections::HashMap;
 
 use super::miner::Miner;
 use super::{Run, Templates};
+use crate::segment::seeded::Seeded;
 
 /// Names in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Names {
-    numbers: HashMap<Option<Box<str>>, u32>,
+    numbers: HashMap<Option<Box<str>>, u32, Seeded>,
 }
 
 impl Names {
+    fn new(seeded: Seeded) -> Self {
+        Self { numbers: HashMap::with_hasher(seeded) }
+    }
+
     fn number(&mut self, name: Option<&str>) -> u32 {
         let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
         *self.numbers.entry(name.map(Into::into)).or_insert(next)
@@ -35,16 +40,18 @@ impl Names {
 #[derive(Debug)]
 pub(in crate::segment) struct TemplatesBuilder {
     pub(in crate::segment) miner: Miner,
+    pub(in crate::segment) seeded: Seeded,
     sources: Names,
     levels: Names,
     row_groups: Vec<Vec<Run>>,
 }
 
 impl TemplatesBuilder {
-    /// No rows yet.
-    pub(in crate::segment) fn new() -> Self {
-        let (sources, levels) = (Names::default(), Names::default());
-        Self { miner: Miner::new(), sources, levels, row_groups: Vec::new() }
+    /// No rows yet. The seed has to be random.
+    pub(in crate::segment) fn new(seed: u64) -> Self {
+        let seeded = Seeded(seed);
+        let (sources, levels) = (Names::new(seeded), Names::new(seeded));
+        Self { miner: Miner::new(seeded), seeded, sources, levels, row_groups: Vec::new() }
     }
 
     /// Begins a row group.

@@ -9,6 +9,8 @@
 //! A mask is made of a message alone, so that equal masks mean equal constant texts wherever they come from. `■` is the
 //! byte 0xff, which no UTF-8 text holds. What lies behind the first bytes of a long message is one slot.
 
+use std::ops::Range;
+
 /// Stands for a slot in a mask.
 pub(super) const SLOT: u8 = 0xff;
 /// What of a message is masked; the rest is one slot.
@@ -130,31 +132,47 @@ impl Masked {
     pub(super) fn fill(&mut self, message: &str) {
         self.text.clear();
         self.slots.clear();
-        let (mut rest, beyond) = message.as_bytes().split_at(message.len().min(MASKED_BYTES_MAX));
-        while !rest.is_empty() && self.slots.len() < SLOTS_MAX {
-            let between = rest.iter().position(|byte| kind(*byte) & WORD != 0).unwrap_or(rest.len());
-            let (others, from) = rest.split_at(between);
-            self.text.extend_from_slice(others);
-            let mut kinds = 0;
-            let end = from.iter().position(|byte| {
-                let kind = kind(*byte);
+        let (masked, beyond) = message.as_bytes().split_at(message.len().min(MASKED_BYTES_MAX));
+        // The word at hand, and where what is not in the mask yet begins.
+        let (mut kinds, mut start, mut after) = (0, 0, 0);
+        for (at, byte) in masked.iter().enumerate() {
+            let kind = kind(*byte);
+            if kind & WORD != 0 {
+                if kinds == 0 {
+                    start = at;
+                }
                 kinds |= kind;
-                kind & WORD == 0
-            });
-            let (word, after) = from.split_at(end.unwrap_or(from.len()));
-            if kinds & DIGIT != 0 {
-                self.slots.push(Slot::of(word));
-                self.text.push(SLOT);
-            } else {
-                self.text.extend_from_slice(word);
+                continue;
             }
-            rest = after;
+            if kinds & DIGIT != 0 {
+                self.word(masked, after, start..at);
+                after = at;
+                if self.slots.len() == SLOTS_MAX {
+                    break;
+                }
+            }
+            kinds = 0;
         }
-        let left = rest.len() + beyond.len();
+        if self.slots.len() < SLOTS_MAX {
+            if kinds & DIGIT != 0 {
+                self.word(masked, after, start..masked.len());
+            } else {
+                self.text.extend_from_slice(masked.get(after..).unwrap_or_default());
+            }
+            after = masked.len();
+        }
+        let left = masked.len() - after + beyond.len();
         if left > 0 {
             self.slots.push(Slot::with(ByteSet::ALL, left));
             self.text.push(SLOT);
         }
+    }
+
+    /// A word that becomes a slot, and the constant text before it, which begins at `after`.
+    fn word(&mut self, masked: &[u8], after: usize, word: Range<usize>) {
+        self.text.extend_from_slice(masked.get(after..word.start).unwrap_or_default());
+        self.text.push(SLOT);
+        self.slots.push(Slot::of(masked.get(word).unwrap_or_default()));
     }
 }
 

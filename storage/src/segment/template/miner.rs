@@ -18,6 +18,7 @@ use std::collections::HashMap;
 
 use super::mask::{Masked, SLOT, Slot, is_word};
 use super::{Part, Template};
+use crate::segment::seeded::Seeded;
 
 /// Masks that are told apart in a segment.
 const MASKS_MAX: usize = 1 << 16;
@@ -40,6 +41,8 @@ struct Mask {
     text: Box<[u8]>,
     /// What stood in its slots so far.
     slots: Vec<Slot>,
+    /// Whether its template has room for all of them.
+    fits: bool,
     /// Rows of the row group at hand.
     rows: u64,
     template: Option<u16>,
@@ -59,11 +62,11 @@ struct Draft {
 #[derive(Debug)]
 pub(in crate::segment) struct Miner {
     masks: Vec<Mask>,
-    numbers: HashMap<Box<[u8]>, u32>,
+    numbers: HashMap<Box<[u8]>, u32, Seeded>,
     /// All but template 0: the first one is template 1.
     drafts: Vec<Draft>,
     /// Templates by their shapes.
-    shapes: HashMap<Box<[u8]>, Vec<u16>>,
+    shapes: HashMap<Box<[u8]>, Vec<u16>, Seeded>,
     /// Masks of the row group at hand.
     used: Vec<u32>,
     masked: Masked,
@@ -71,10 +74,11 @@ pub(in crate::segment) struct Miner {
 
 impl Miner {
     /// No templates yet.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(seeded: Seeded) -> Self {
         let masked = Masked::default();
         let (masks, drafts, used) = (Vec::new(), Vec::new(), Vec::new());
-        Self { masks, numbers: HashMap::new(), drafts, shapes: HashMap::new(), used, masked }
+        let (numbers, shapes) = (HashMap::with_hasher(seeded), HashMap::with_hasher(seeded));
+        Self { masks, numbers, drafts, shapes, used, masked }
     }
 
     /// Adds a message of the row group at hand. Returns the number of its mask; `None` where there are too many.
@@ -86,7 +90,9 @@ impl Miner {
         };
         let mask = self.masks.get_mut(number as usize)?;
         for (known, slot) in mask.slots.iter_mut().zip(&self.masked.slots) {
-            *known = known.union(*slot);
+            let wide = known.union(*slot);
+            mask.fits &= wide == *known;
+            *known = wide;
         }
         if mask.rows == 0 {
             self.used.push(number);
@@ -99,7 +105,13 @@ impl Miner {
         let number = u32::try_from(self.masks.len()).ok().filter(|_| self.masks.len() < MASKS_MAX)?;
         let text: Box<[u8]> = self.masked.text.as_slice().into();
         self.numbers.insert(text.clone(), number);
-        self.masks.push(Mask { text, slots: self.masked.slots.clone(), rows: 0, template: None });
+        self.masks.push(Mask {
+            text,
+            slots: self.masked.slots.clone(),
+            fits: false,
+            rows: 0,
+            template: None,
+        });
         Some(number)
     }
 
@@ -121,16 +133,22 @@ impl Miner {
     fn settle(&mut self, number: u32, frequent: u64) {
         let Some(mask) = self.masks.get_mut(number as usize) else { return };
         let is_frequent = std::mem::take(&mut mask.rows) >= frequent;
-        let (shape, words) = split(&mask.text, &mask.slots);
-        let known = mask.template;
-        let template = known.unwrap_or_else(|| self.choose(&shape, &words, is_frequent));
-        if let Some(mask) = self.masks.get_mut(number as usize) {
-            mask.template = Some(template);
+        // Whatever else widened the template since, it never became narrower.
+        if std::mem::replace(&mut mask.fits, true) {
+            return;
         }
+        // Out of the list while its words are borrowed.
+        let (text, slots, known) =
+            (std::mem::take(&mut mask.text), std::mem::take(&mut mask.slots), mask.template);
+        let (shape, words) = split(&text, &slots);
+        let template = known.unwrap_or_else(|| self.choose(&shape, &words, is_frequent));
         if let Some(draft) = self.draft_mut(template) {
             for (own, word) in draft.words.iter_mut().zip(words) {
-                own.widen(&word);
+                word.widen(own);
             }
+        }
+        if let Some(mask) = self.masks.get_mut(number as usize) {
+            (mask.text, mask.slots, mask.template) = (text, slots, Some(template));
         }
     }
 
@@ -138,7 +156,7 @@ impl Miner {
         self.drafts.get_mut(usize::from(template).checked_sub(1)?)
     }
 
-    fn choose(&mut self, shape: &[u8], words: &[Part], is_frequent: bool) -> u16 {
+    fn choose(&mut self, shape: &[u8], words: &[Word<'_>], is_frequent: bool) -> u16 {
         let alike = self.shapes.get(shape).map(Vec::as_slice).unwrap_or_default();
         let drafts = alike
             .iter()
@@ -159,13 +177,13 @@ impl Miner {
         self.new_draft(shape, words, !is_frequent)
     }
 
-    fn new_draft(&mut self, shape: &[u8], words: &[Part], is_loose: bool) -> u16 {
+    fn new_draft(&mut self, shape: &[u8], words: &[Word<'_>], is_loose: bool) -> u16 {
         let number =
             u16::try_from(self.drafts.len() + 1).ok().filter(|number| usize::from(*number) < TEMPLATES_MAX);
         let Some(number) = number else { return UNKNOWN };
         let shape: Box<[u8]> = shape.into();
         self.shapes.entry(shape.clone()).or_default().push(number);
-        self.drafts.push(Draft { shape, words: words.to_vec(), is_loose });
+        self.drafts.push(Draft { shape, words: words.iter().map(|word| word.to_part()).collect(), is_loose });
         number
     }
 
@@ -194,17 +212,15 @@ impl Draft {
     }
 
     /// Whether a text of these words is of this template as it is, but for what its slots hold.
-    fn fits(&self, words: &[Part]) -> bool {
-        let fits = |(own, word): (&Part, &Part)| matches!(own, Part::Slot(_)) || own == word;
+    fn fits(&self, words: &[Word<'_>]) -> bool {
+        let fits = |(own, word): (&Part, &Word<'_>)| matches!(own, Part::Slot(_)) || word.is(own);
         self.words.iter().zip(words).all(fits)
     }
 
     /// How many words are the same; slots are the same as slots.
-    fn same(&self, words: &[Part]) -> usize {
-        let is_same = |(own, word): &(&Part, &Part)| match (own, word) {
-            (Part::Text(own), Part::Text(word)) => own == word,
-            (Part::Slot(_), Part::Slot(_)) => true,
-            _ => false,
+    fn same(&self, words: &[Word<'_>]) -> usize {
+        let is_same = |(own, word): &(&Part, &Word<'_>)| {
+            matches!((own, word), (Part::Slot(_), Word::Slot(_))) || word.is(own)
         };
         self.words.iter().zip(words).filter(is_same).count()
     }
@@ -236,20 +252,61 @@ fn push_text(parts: &mut Vec<Part>, text: &[u8]) {
     }
 }
 
+/// A word of a mask.
+#[derive(Clone, Copy, Debug)]
+enum Word<'a> {
+    Text(&'a [u8]),
+    Slot(Slot),
+}
+
+impl Word<'_> {
+    /// Whether a template has the same in its place.
+    fn is(&self, part: &Part) -> bool {
+        match (self, part) {
+            (Self::Text(word), Part::Text(text)) => **word == **text,
+            (Self::Slot(word), Part::Slot(slot)) => word == slot,
+            _ => false,
+        }
+    }
+
+    fn to_part(self) -> Part {
+        match self {
+            Self::Text(text) => Part::Text(text.into()),
+            Self::Slot(slot) => Part::Slot(slot),
+        }
+    }
+
+    /// Makes room for it in a template.
+    fn widen(&self, part: &mut Part) {
+        if self.is(part) {
+            return;
+        }
+        let own = match part {
+            Part::Text(text) => Slot::of(text),
+            Part::Slot(slot) => *slot,
+        };
+        let other = match self {
+            Self::Text(text) => Slot::of(text),
+            Self::Slot(slot) => *slot,
+        };
+        *part = Part::Slot(own.union(other));
+    }
+}
+
 /// Shape and words of a mask.
-fn split(mask: &[u8], slots: &[Slot]) -> (Vec<u8>, Vec<Part>) {
-    let (mut shape, mut words) = (Vec::with_capacity(mask.len()), Vec::new());
+fn split<'a>(mask: &'a [u8], slots: &[Slot]) -> (Vec<u8>, Vec<Word<'a>>) {
+    let (mut shape, mut words) = (Vec::with_capacity(mask.len()), Vec::with_capacity(mask.len() / 4));
     let mut slots = slots.iter();
     let mut rest = mask;
     while let Some((first, after)) = rest.split_first() {
         if *first == SLOT {
-            words.extend(slots.next().map(|slot| Part::Slot(*slot)));
+            words.extend(slots.next().map(|slot| Word::Slot(*slot)));
             shape.push(SLOT);
             rest = after;
         } else if is_word(*first) {
             let end = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
-            words.push(Part::Text(word.into()));
+            words.push(Word::Text(word));
             shape.push(SLOT);
             rest = after;
         } else {

@@ -34,20 +34,6 @@ pub enum Part {
     Slot(Slot),
 }
 
-impl Part {
-    /// Makes room for what stands in another part.
-    fn widen(&mut self, other: &Self) {
-        if self == other {
-            return;
-        }
-        let slot = |part: &Self| match part {
-            Self::Text(text) => Slot::of(text),
-            Self::Slot(slot) => *slot,
-        };
-        *self = Self::Slot(slot(self).union(slot(other)));
-    }
-}
-
 /// What all messages of a template are made of: these parts one after the other, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
