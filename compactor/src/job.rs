@@ -13,8 +13,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use futures::{StreamExt, TryStreamExt, stream};
 use ironbark_storage::{
-    Ambient, EncodedSegment, ROW_GROUP_ROWS, SegmentColumns, SegmentId, SegmentOptions, SegmentReader,
-    SegmentWriter, column, put_segment,
+    Ambient, EncodedSegment, PromotedTags, ROW_GROUP_ROWS, SegmentColumns, SegmentId, SegmentOptions,
+    SegmentReader, SegmentWriter, column, put_segment,
 };
 use object_store::ObjectStore;
 
@@ -92,25 +92,42 @@ impl<'a> MergeJob<'a> {
     }
 
     async fn write(&self, inputs: &[SegmentReader], plan: &MergePlan) -> Result<EncodedSegment> {
+        let mut writer = None;
+        for at in 0..plan.slices() {
+            let rows = read_slice(inputs, plan.slice(at)).await?;
+            let mut begun = match writer.take() {
+                Some(begun) => begun,
+                None => self.begin(inputs, &rows)?,
+            };
+            // Sorting and compressing keep a core busy for a while: not on a thread that serves others.
+            let encode = move || begun.write(&rows).map(|()| begun);
+            writer = Some(tokio::task::spawn_blocking(encode).await??);
+        }
+        let writer = match writer {
+            Some(writer) => writer,
+            None => self.begin(inputs, &[])?,
+        };
+        Ok(tokio::task::spawn_blocking(move || writer.finish()).await??)
+    }
+
+    /// The new segment before its first slice of rows.
+    fn begin(&self, inputs: &[SegmentReader], first: &[RecordBatch]) -> Result<SegmentWriter> {
         let id = SegmentId::from_u128(self.ambient.uuid().as_u128());
         let compaction_level = self.spec.compaction_level;
         let options = SegmentOptions { compaction_level, ..SegmentOptions::default() };
+        let promoted = match PromotedTags::of_inputs(inputs) {
+            Some(promoted) => promoted,
+            None => PromotedTags::choose(first, options.promote_rows_min)?,
+        };
         let now = self.ambient.clock.now();
-        let mut writer = SegmentWriter::new(id, &self.spec.partition, options, now)?;
-        for at in 0..plan.slices() {
-            let rows = read_slice(inputs, plan.slice(at)).await?;
-            // Sorting and compressing keep a core busy for a while: not on a thread that serves others.
-            let encode = move || writer.write(&rows).map(|()| writer);
-            writer = tokio::task::spawn_blocking(encode).await??;
-        }
-        Ok(tokio::task::spawn_blocking(move || writer.finish()).await??)
+        Ok(SegmentWriter::new(id, &self.spec.partition, options, promoted, now)?)
     }
 }
 
 async fn read_slice(inputs: &[SegmentReader], picks: Vec<Pick>) -> Result<Vec<RecordBatch>> {
     let reads = picks.into_iter().filter_map(|pick| {
         let input = inputs.get(pick.input)?;
-        Some(async move { input.read(pick.row_group, SegmentColumns::All, Some(pick.selection)).await })
+        Some(async move { input.read(pick.row_group, SegmentColumns::InFile, Some(pick.selection)).await })
     });
     let batches: Vec<Vec<RecordBatch>> =
         stream::iter(reads).buffered(READS_AT_ONCE_MAX).try_collect().await?;

@@ -201,7 +201,7 @@ impl Fixture {
         let mut tags = TagSet::new();
         for row in rows {
             for (key, value, kind) in &row.tags {
-                tags.push(key, Some(value), *kind);
+                tags.push(key, (*kind != TagKind::Null).then_some(value), *kind);
             }
             let row = RowRef {
                 timestamp: Some(Timestamp::from_ns(row.at)),
@@ -241,24 +241,38 @@ impl Fixture {
     }
 
     pub(crate) async fn segment_stored(&self, batches: Vec<(Day, RecordBatch)>, row_group_rows: usize) {
-        self.segment_with(batches, row_group_rows, |_| {}).await;
+        self.segment_with(batches, row_group_rows, 1, |_| {}).await;
+    }
+
+    /// Puts rows into segments as they were before there were promoted tags.
+    pub(crate) async fn segment_in_map(&self, rows: &[Row], row_group_rows: usize) {
+        self.segment_stored_in_map(self.stored(rows), row_group_rows).await;
+    }
+
+    pub(crate) async fn segment_stored_in_map(
+        &self,
+        batches: Vec<(Day, RecordBatch)>,
+        row_group_rows: usize,
+    ) {
+        self.segment_with(batches, row_group_rows, usize::MAX, |_| {}).await;
     }
 
     /// Puts rows into segments as they were before there were indexes.
     pub(crate) async fn segment_unindexed(&self, rows: &[Row], row_group_rows: usize) {
-        self.segment_with(self.stored(rows), row_group_rows, |meta| meta.index = None).await;
+        self.segment_with(self.stored(rows), row_group_rows, 1, |meta| meta.index = None).await;
     }
 
     async fn segment_with(
         &self,
         batches: Vec<(Day, RecordBatch)>,
         row_group_rows: usize,
+        promote_rows_min: usize,
         edit: impl Fn(&mut SegmentMeta),
     ) {
         for (day, batch) in batches {
             let id =
                 SegmentId::from_u128(u128::from(self.tables.next_segment.fetch_add(1, Ordering::SeqCst)));
-            let options = SegmentOptions { compaction_level: 0, row_group_rows };
+            let options = SegmentOptions { compaction_level: 0, row_group_rows, promote_rows_min };
             let partition = Partition { table: self.table.clone(), day };
             let mut segment =
                 encode_segment(id, &partition, &[batch], &options, Timestamp::from_ns(START)).unwrap();

@@ -8,14 +8,17 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, MapArray, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DFSchema, ScalarValue, TableReference, exec_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, GetFieldAccess, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, ExpressionPlacement, GetFieldAccess, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
-use ironbark_storage::{DEFAULT_TABLE, LogSchema};
+use datafusion::physical_expr::expressions::{self, Literal};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use ironbark_storage::{DEFAULT_TABLE, LogSchema, column};
 
 static TAG: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(Tag::new())));
 
@@ -31,6 +34,22 @@ pub(crate) fn tag(tags: Expr, key: &str) -> Expr {
 
 fn text(key: &str) -> Expr {
     Expr::Literal(ScalarValue::Utf8(Some(key.to_owned())), None)
+}
+
+/// The key of `tag(tags, 'key')`, where the tags are the table's column and the key is constant.
+pub(crate) fn looked_up(expr: &Arc<dyn PhysicalExpr>) -> Option<&str> {
+    let call = ScalarFunctionExpr::try_downcast_func::<Tag>(expr.as_ref())?;
+    let [tags, key] = call.args() else { return None };
+    let tags = tags.downcast_ref::<expressions::Column>()?;
+    match key.downcast_ref::<Literal>()?.value() {
+        ScalarValue::Utf8(Some(key)) if tags.name() == column::TAGS => Some(key),
+        _ => None,
+    }
+}
+
+/// Whether an expression contains such a call.
+pub(crate) fn looks_up(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    expr.exists(|node| Ok(looked_up(node).is_some())).unwrap_or(false)
 }
 
 /// Plans `tags['k']` and `tags.k`.
@@ -126,6 +145,16 @@ impl ScalarUDFImpl for Tag {
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(DataType::Utf8)
+    }
+
+    /// One tag of a table's column goes down into the scan, which may have a column for it.
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        match args {
+            [ExpressionPlacement::Column, ExpressionPlacement::Literal] => {
+                ExpressionPlacement::MoveTowardsLeafNodes
+            }
+            _ => ExpressionPlacement::KeepInPlace,
+        }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -50,10 +50,11 @@ pub use row_id::{EPOCH_MAX, Epoch, RowId, RowIdRange, SEQUENCE_BITS, SEQUENCE_MA
 pub use schema::{LogSchema, SCHEMA_VERSION, column};
 pub use segment::{
     ByteSet, EncodedSegment, Hits, INDEX_FORMAT_VERSION, IndexMeta, MINUTE_NS, Minute, MinuteLevelCount,
-    MinuteLevelCounts, PUT_WHOLE_BYTES_MAX, Part, Piece, RANGE_ROWS, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS,
-    RangeSet, RowFingerprint, Run, SEGMENT_FORMAT_VERSION, SegmentColumns, SegmentId, SegmentMeta,
-    SegmentOptions, SegmentReader, SegmentTail, SegmentWriter, Slot, SourceLevelCount, Template, Templates,
-    Term, TermKind, TokenIndex, encode_segment, put_segment, read_segment, read_tail, row_group_sizes,
+    MinuteLevelCounts, PROMOTE_ROWS_MIN, PROMOTED_TAGS_MAX, PUT_WHOLE_BYTES_MAX, Part, Piece, PromotedTags,
+    RANGE_ROWS, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, RangeSet, RowFingerprint, Run, SEGMENT_FORMAT_VERSION,
+    SegmentColumns, SegmentId, SegmentMeta, SegmentOptions, SegmentReader, SegmentTail, SegmentWriter, Slot,
+    SourceLevelCount, Template, Templates, Term, TermKind, TokenIndex, assemble_tags, encode_segment,
+    put_segment, read_segment, read_tail, row_group_sizes,
 };
 pub use snapshot::{BufferView, Snapshot, Tables};
 pub use store::{Store, StoreUrl};

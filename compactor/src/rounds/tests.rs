@@ -77,7 +77,7 @@ impl World {
         self.next_row = last.sequence() + 1;
         let id = SegmentId::from_u128(self.ambient.entropy.next_u128());
         let partition = Partition { table: self.table.clone(), day: DAY };
-        let options = SegmentOptions { compaction_level: 0, row_group_rows: 7 };
+        let options = SegmentOptions { row_group_rows: 7, promote_rows_min: 1, ..SegmentOptions::default() };
         let segment = encode_segment(id, &partition, &[rows], &options, self.ambient.clock.now()).unwrap();
         put_segment(self.objects().as_ref(), &self.table, &segment).await.unwrap();
         let range = RowIdRange { first, last };

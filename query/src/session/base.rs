@@ -12,6 +12,8 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use ironbark_storage::Ambient;
 use object_store::memory::InMemory;
@@ -21,7 +23,7 @@ use crate::config::QueryConfig;
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::search;
-use crate::table::{CountFromStatistics, OrderSegments, SEGMENTS_URL, ShowIndexes};
+use crate::table::{CountFromStatistics, OrderSegments, PushTags, SEGMENTS_URL, ShowIndexes};
 use crate::tags::{self, TagPlanner};
 
 /// How many of the hungriest operators an out-of-memory error names.
@@ -72,9 +74,19 @@ pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>, ambient: &A
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(tables.collect::<Vec<_>>())
         .with_optimizer_rule(Arc::new(CountFromStatistics))
-        .with_physical_optimizer_rule(Arc::new(OrderSegments))
-        .with_physical_optimizer_rule(Arc::new(ShowIndexes));
+        .with_physical_optimizer_rules(physical_rules());
     functions::install(search::install(builder, Arc::clone(&ambient.clock))).build()
+}
+
+/// Those of DataFusion and ours.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    // Before filters go down into a union, and again, because only then some projections come to lie on it.
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(PushTags)];
+    rules.extend(PhysicalOptimizer::new().rules);
+    rules.push(Arc::new(PushTags));
+    rules.push(Arc::new(OrderSegments));
+    rules.push(Arc::new(ShowIndexes));
+    rules
 }
 
 fn options(config: &QueryConfig) -> SessionConfig {

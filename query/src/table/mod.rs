@@ -15,6 +15,7 @@ mod deal;
 mod index;
 mod lru;
 mod order;
+mod promoted;
 mod prune;
 mod reader;
 mod segments;
@@ -50,6 +51,7 @@ use crate::clause;
 
 pub(crate) use index::ShowIndexes;
 pub(crate) use order::OrderSegments;
+pub(crate) use promoted::PushTags;
 pub(crate) use reader::Reading;
 pub(crate) use segments::SEGMENTS_URL;
 pub(crate) use tails::TailCache;
@@ -181,11 +183,22 @@ impl LogTable {
         report: Option<&Arc<Report>>,
         rows: &Rows<'_>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let Rows { columns, limit, state, .. } = *rows;
+        let Rows { filters, columns, limit, state } = *rows;
         if !segments.is_empty() {
             let (table, store, tails) = (&self.table, &self.store, &self.tails);
             let reading = snapshots(state)?.reading();
-            let scan = segments::SegmentScan { table, store, tails, reading, state, columns, limit, report };
+            let conditions = promoted::conditions(filters, state)?;
+            let scan = segments::SegmentScan {
+                table,
+                store,
+                tails,
+                reading,
+                state,
+                columns,
+                conditions,
+                limit,
+                report,
+            };
             return scan.plan(segments).map(Some);
         }
         // For EXPLAIN, which shows why there is nothing to read.

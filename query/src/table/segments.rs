@@ -13,6 +13,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use ironbark_storage::{
     LogSchema, Partition, SegmentMeta, SourceLevelCount, TableRef, Timestamp, column, key,
@@ -22,6 +23,7 @@ use object_store::ObjectStore;
 use super::TailCache;
 use super::ahead::Wanted;
 use super::index::{Narrowed, Report};
+use super::promoted::PromotedTagsAdapters;
 use super::reader::{Reading, SegmentReaders};
 
 /// The name under which DataFusion looks for a store. Reads go through the tenant's own store instead.
@@ -35,6 +37,8 @@ pub(super) struct SegmentScan<'a> {
     pub(super) state: &'a dyn Session,
     /// Places in [`LogSchema::stored`].
     pub(super) columns: &'a [usize],
+    /// What rows have to pass, so far as the scan is to try it: see [`super::promoted`].
+    pub(super) conditions: Option<Arc<dyn PhysicalExpr>>,
     pub(super) limit: Option<usize>,
     /// What token indexes said of the segments.
     pub(super) report: Option<&'a Arc<Report>>,
@@ -55,13 +59,17 @@ impl SegmentScan<'_> {
         let (store, tails, reading) =
             (Arc::clone(self.store), Arc::clone(self.tails), Arc::clone(&self.reading));
         let readers = SegmentReaders { store, tails, reading };
-        let source = ParquetSource::new(schema)
+        let mut source = ParquetSource::new(schema)
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(readers));
+        if let Some(conditions) = &self.conditions {
+            source = source.with_predicate(Arc::clone(conditions));
+        }
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(SEGMENTS_URL)?, Arc::new(source))
             .with_file_groups(self.groups(files))
             .with_statistics(statistics)
             .with_limit(self.limit)
+            .with_expr_adapter(Some(Arc::new(PromotedTagsAdapters)))
             .with_projection_indices(Some(self.columns.to_vec()))?
             .build();
         Ok(DataSourceExec::from_data_source(config))

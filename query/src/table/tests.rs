@@ -132,10 +132,10 @@ async fn newest_first_stops_early() {
     insta::assert_snapshot!(fixture.plan(sql).await, @r#"
     SortPreservingMergeExec: [timestamp@0 DESC], fetch=7
       SortExec: TopK(fetch=7), expr=[timestamp@0 DESC], preserve_partitioning=[true]
-        ProjectionExec: expr=[timestamp@0 as timestamp, message@1 as message, tag(tags@2, n) as n]
-          UnionExec
+        UnionExec
+          ProjectionExec: expr=[timestamp@0 as timestamp, message@1 as message, tag(tags@2, n) as n]
             DataSourceExec: partitions=1, partition_sizes=[1]
-            DataSourceExec: file_groups={1 group: [[…0a.parquet, …09.parquet, …08.parquet, …07.parquet, …06.parquet, ...]]}, projection=[timestamp, message, tags], file_type=parquet, predicate=DynamicFilter [ empty ], sort_order_for_reorder=[timestamp@0 DESC], reverse_row_groups=true, dynamic_rg_pruning=eligible
+          DataSourceExec: file_groups={1 group: [[…0a.parquet, …09.parquet, …08.parquet, …07.parquet, …06.parquet, ...]]}, projection=[timestamp, message, tag(tags@5, n) as n], file_type=parquet, predicate=DynamicFilter [ empty ], sort_order_for_reorder=[timestamp@0 DESC], reverse_row_groups=true, dynamic_rg_pruning=eligible
     "#);
     insta::assert_snapshot!(fixture.text(sql).await, @r#"
     +----------------------+---------+----+
@@ -163,10 +163,11 @@ async fn oldest_first_stops_early_under_a_filter() {
     SortPreservingMergeExec: [timestamp@0 ASC NULLS LAST], fetch=1
       SortExec: TopK(fetch=1), expr=[timestamp@0 ASC NULLS LAST], preserve_partitioning=[true]
         UnionExec
-          FilterExec: tag(tags@2, n) != 3, projection=[timestamp@0, message@1]
-            DataSourceExec: partitions=1, partition_sizes=[1]
-          FilterExec: tag(tags@2, n) != 3, projection=[timestamp@0, message@1]
-            DataSourceExec: file_groups={2 groups: [[…01.parquet, …03.parquet, …05.parquet, …07.parquet, …09.parquet], […02.parquet, …04.parquet, …06.parquet, …08.parquet, …0a.parquet]]}, projection=[timestamp, message, tags], file_type=parquet, predicate=DynamicFilter [ empty ], sort_order_for_reorder=[timestamp@0 ASC NULLS LAST], dynamic_rg_pruning=eligible
+          FilterExec: __datafusion_extracted_1@0 != 3, projection=[timestamp@1, message@2]
+            ProjectionExec: expr=[tag(tags@2, n) as __datafusion_extracted_1, timestamp@0 as timestamp, message@1 as message]
+              DataSourceExec: partitions=1, partition_sizes=[1]
+          FilterExec: __datafusion_extracted_1@0 != 3, projection=[timestamp@1, message@2]
+            DataSourceExec: file_groups={2 groups: [[…01.parquet, …03.parquet, …05.parquet, …07.parquet, …09.parquet], […02.parquet, …04.parquet, …06.parquet, …08.parquet, …0a.parquet]]}, projection=[tag(tags@5, n) as __datafusion_extracted_1, timestamp, message], file_type=parquet, predicate=promoted(tag(tags@5, n) != 3) AND DynamicFilter [ empty ], sort_order_for_reorder=[timestamp@0 ASC NULLS LAST], dynamic_rg_pruning=eligible
     "#);
     insta::assert_snapshot!(fixture.text(sql).await, @r#"
     +----------------------+---------+

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 
-use super::format::{KEY_CHUNK_CHECKSUMS, LEAVES, metadata_value};
+use super::format::{KEY_CHUNK_CHECKSUMS, metadata_value};
 
 const DIGITS: usize = 8;
 
@@ -28,6 +28,11 @@ pub(super) fn chunk_ranges(row_group: &RowGroupMetaData) -> Option<Vec<Range<u64
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ChunkChecksums(Vec<u32>);
 
+/// How many column chunks a row group has.
+fn leaves(metadata: &ParquetMetaData) -> usize {
+    metadata.file_metadata().schema_descr().num_columns()
+}
+
 impl ChunkChecksums {
     pub(super) fn push(&mut self, chunk: &[u8]) {
         self.0.push(crc32c::crc32c(chunk));
@@ -44,11 +49,17 @@ impl ChunkChecksums {
         let digits = metadata_value(metadata, KEY_CHUNK_CHECKSUMS)?.as_bytes();
         let parse = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
         let checksums = digits.chunks(DIGITS).map(parse).collect::<Option<Vec<_>>>()?;
-        (checksums.len() == metadata.num_row_groups() * LEAVES.len()).then_some(Self(checksums))
+        (checksums.len() == metadata.num_row_groups() * leaves(metadata)).then_some(Self(checksums))
     }
 
-    /// Whether these are the bytes of a chunk.
-    pub(super) fn matches(&self, row_group: usize, leaf: usize, chunk: &[u8]) -> bool {
-        self.0.get(row_group * LEAVES.len() + leaf) == Some(&crc32c::crc32c(chunk))
+    /// Whether these are the bytes of a chunk of the file with this footer.
+    pub(super) fn matches(
+        &self,
+        metadata: &ParquetMetaData,
+        row_group: usize,
+        leaf: usize,
+        chunk: &[u8],
+    ) -> bool {
+        self.0.get(row_group * leaves(metadata) + leaf) == Some(&crc32c::crc32c(chunk))
     }
 }

@@ -22,6 +22,7 @@ mod index;
 mod layout;
 mod meta;
 mod minutes;
+mod promoted;
 mod put;
 mod reader;
 mod seeded;
@@ -40,8 +41,9 @@ pub use index::{Hits, INDEX_FORMAT_VERSION, Piece, RANGE_ROWS, RangeSet, Term, T
 pub use layout::{ROW_GROUP_ROWS, row_group_sizes};
 pub use meta::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
 pub use minutes::{MINUTE_NS, Minute, MinuteLevelCount, MinuteLevelCounts};
+pub use promoted::{PROMOTED_TAGS_MAX, PromotedTags, assemble_tags};
 pub use put::{PUT_WHOLE_BYTES_MAX, put_segment};
 pub use reader::{SegmentColumns, SegmentReader, read_segment};
 pub use tail::{SegmentTail, read_tail};
 pub use template::{ByteSet, Part, Run, Slot, Template, Templates};
-pub use writer::{EncodedSegment, SegmentOptions, SegmentWriter, encode_segment};
+pub use writer::{EncodedSegment, PROMOTE_ROWS_MIN, SegmentOptions, SegmentWriter, encode_segment};

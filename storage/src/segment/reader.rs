@@ -14,13 +14,13 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
-use super::SegmentMeta;
 use super::checksums::{ChunkChecksums, chunk_ranges};
 use super::format::LEAVES;
 use super::tail::{read_tail, row_group_time};
-use crate::{Error, LogSchema, Partition, Result, TableRef, TimeRange, column, key};
+use super::{PromotedTags, SegmentMeta};
+use crate::{Error, Partition, Result, TableRef, TimeRange, column, key};
 
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8_192;
@@ -30,8 +30,10 @@ const VALUE_BYTES: i64 = 8;
 /// Which columns to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentColumns {
-    /// All, as [`LogSchema::stored`].
+    /// All, as [`crate::LogSchema::stored`].
     All,
+    /// All as they lie in the file: promoted tags in columns of their own, see [`PromotedTags::schema`].
+    InFile,
     /// `timestamp` and `_row_id`: what decides a row's place in time.
     Order,
 }
@@ -44,6 +46,7 @@ pub struct SegmentReader {
     meta: Arc<SegmentMeta>,
     parquet: ArrowReaderMetadata,
     checksums: ChunkChecksums,
+    promoted: PromotedTags,
 }
 
 impl SegmentReader {
@@ -60,15 +63,29 @@ impl SegmentReader {
             .ok_or_else(|| corrupt("the footer has not one checksum for each column chunk"))?;
         let parquet = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::default())
             .map_err(|source| Error::Parquet { object: key.to_string(), source })?;
-        if parquet.schema().fields() != LogSchema::stored().fields() {
-            return Err(corrupt("the columns are not those of stored rows"));
-        }
-        Ok(Self { store, key, meta, parquet, checksums })
+        let promoted = PromotedTags::of_schema(parquet.schema())
+            .ok_or_else(|| corrupt("the columns are not those of stored rows"))?;
+        Ok(Self { store, key, meta, parquet, checksums, promoted })
     }
 
     /// Its entry in the manifest.
     pub fn meta(&self) -> &Arc<SegmentMeta> {
         &self.meta
+    }
+
+    /// Which tags have columns of their own.
+    pub fn promoted(&self) -> &PromotedTags {
+        &self.promoted
+    }
+
+    /// How many rows have the tag at this place among the promoted ones, as far as the footer tells.
+    pub(super) fn promoted_rows(&self, place: usize) -> usize {
+        let rows = |group: &RowGroupMetaData| {
+            let nulls = group.columns().get(LEAVES.len() + place)?.statistics()?.null_count_opt()?;
+            u64::try_from(group.num_rows()).ok()?.checked_sub(nulls)
+        };
+        let rows: u64 = self.parquet.metadata().row_groups().iter().filter_map(rows).sum();
+        usize::try_from(rows).unwrap_or(usize::MAX)
     }
 
     /// How many row groups it has.
@@ -130,6 +147,9 @@ impl SegmentReader {
         if found != expected {
             return Err(self.corrupt(row_group, &format!("{found} rows, expected {expected}")));
         }
+        if columns == SegmentColumns::All {
+            return batches.iter().map(|batch| self.promoted.assemble(batch)).collect();
+        }
         Ok(batches)
     }
 
@@ -149,8 +169,9 @@ impl SegmentReader {
             .await
             .map_err(|source| Error::Store { key: self.key.to_string(), source })?;
         for ((leaf, range), chunk) in leaves.iter().zip(&ranges).zip(&bytes) {
-            if !self.checksums.matches(row_group, *leaf, chunk) {
-                let name = LEAVES.get(*leaf).map_or_else(String::new, |path| path.join("."));
+            if !self.checksums.matches(self.parquet.metadata(), row_group, *leaf, chunk) {
+                let column = self.parquet.parquet_schema().columns().get(*leaf);
+                let name = column.map_or_else(String::new, |column| column.path().string());
                 let reason = format!("wrong checksum of column {name} in row group {row_group}");
                 return Err(Error::Corrupt { object: self.key.to_string(), offset: range.start, reason });
             }
@@ -160,7 +181,7 @@ impl SegmentReader {
 
     fn projection(&self, columns: SegmentColumns) -> ProjectionMask {
         match columns {
-            SegmentColumns::All => ProjectionMask::all(),
+            SegmentColumns::All | SegmentColumns::InFile => ProjectionMask::all(),
             SegmentColumns::Order => {
                 ProjectionMask::columns(self.parquet.parquet_schema(), [column::TIMESTAMP, column::ROW_ID])
             }
@@ -180,7 +201,7 @@ impl SegmentReader {
     }
 }
 
-/// Reads all rows back, row group by row group, as [`LogSchema::stored`]. Holds one row group at a time. Fails as
+/// Reads all rows back, row group by row group, as [`crate::LogSchema::stored`]. Holds one row group at a time. Fails as
 /// [`SegmentReader::read`] does.
 pub fn read_segment(
     store: Arc<dyn ObjectStore>,

@@ -14,10 +14,11 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 
+use super::PromotedTags;
 use super::format::ROW_GROUP_BYTES_MAX;
 use super::seeded::Seeded;
 use super::template::TemplatesBuilder;
-use crate::{Error, LogSchema, Result, column};
+use crate::{Error, Result, column};
 
 /// The columns of a batch that decide where its rows go.
 pub(super) struct Columns<'a> {
@@ -28,15 +29,18 @@ pub(super) struct Columns<'a> {
     tags: &'a MapArray,
     tag_keys: &'a StringArray,
     tag_values: &'a StringArray,
+    /// Length of the key, and the values.
+    promoted: Vec<(usize, &'a StringArray)>,
     pub(super) ids: &'a Int64Array,
 }
 
 impl<'a> Columns<'a> {
-    /// Fails unless the batch is of [`LogSchema::stored`].
+    /// Fails unless the batch is of [`PromotedTags::schema`].
     pub(super) fn of(batch: &'a RecordBatch) -> Result<Self> {
-        if batch.schema().fields() != LogSchema::stored().fields() {
-            return Err(invalid("*", "the columns are not those of stored rows"));
-        }
+        let promoted = PromotedTags::of_schema(&batch.schema())
+            .ok_or_else(|| invalid("*", "the columns are not those of stored rows"))?;
+        let first_promoted = batch.num_columns() - promoted.keys().len();
+        let promoted = promoted.keys().map(str::len).zip(batch.columns().iter().skip(first_promoted));
         let find = |name: &'static str| batch.column_by_name(name).ok_or_else(|| invalid(name, "is missing"));
         let wrong = |name| move || invalid(name, "is of another type");
         let text = |name: &'static str| find(name)?.as_string_opt::<i32>().ok_or_else(wrong(name));
@@ -51,6 +55,9 @@ impl<'a> Columns<'a> {
             tags,
             tag_keys: tags.keys().as_string_opt().ok_or_else(wrong(column::TAGS))?,
             tag_values: tags.values().as_string_opt().ok_or_else(wrong(column::TAGS))?,
+            promoted: promoted
+                .filter_map(|(key_bytes, values)| Some((key_bytes, values.as_string_opt()?)))
+                .collect(),
             ids: find(column::ROW_ID)?.as_primitive_opt::<Int64Type>().ok_or_else(wrong(column::ROW_ID))?,
         })
     }
@@ -72,7 +79,12 @@ impl<'a> Columns<'a> {
         };
         let length = |(from, to): (usize, usize)| to.saturating_sub(from);
         let (from, to) = span(self.tags.value_offsets(), row, row + 1);
-        length(span(self.messages.value_offsets(), row, row + 1))
+        let promoted = self.promoted.iter().filter(|(_, values)| values.is_valid(row));
+        let promoted = promoted
+            .map(|(key_bytes, values)| key_bytes + length(span(values.value_offsets(), row, row + 1)))
+            .sum::<usize>();
+        promoted
+            + length(span(self.messages.value_offsets(), row, row + 1))
             + length(span(self.tag_keys.value_offsets(), from, to))
             + length(span(self.tag_values.value_offsets(), from, to))
     }

@@ -12,10 +12,10 @@ use parquet::file::metadata::{
 use parquet::file::statistics::Statistics;
 
 use super::format::{
-    KEY_FORMAT_VERSION, KEY_SCHEMA_VERSION, KEY_SEGMENT, LEAVES, SEGMENT_FORMAT_VERSION, leaf, metadata_value,
+    KEY_FORMAT_VERSION, KEY_SCHEMA_VERSION, KEY_SEGMENT, SEGMENT_FORMAT_VERSION, leaf, metadata_value,
 };
 use super::template::Templates;
-use super::{INDEX_FORMAT_VERSION, SegmentMeta, TokenIndex};
+use super::{INDEX_FORMAT_VERSION, PromotedTags, SegmentMeta, TokenIndex};
 use crate::{Error, Result, SCHEMA_VERSION, TimeRange, Timestamp, column};
 
 /// Longest tail that is read.
@@ -110,9 +110,7 @@ pub(super) fn check_tail(key: &Path, meta: &SegmentMeta, tail: &Bytes) -> Result
     if rows != meta.rows {
         return Err(corrupt(format!("{rows} rows, the manifest says {}", meta.rows)));
     }
-    let leaves = metadata.file_metadata().schema_descr().columns();
-    let same = leaves.iter().map(|leaf| leaf.path().parts()).eq(LEAVES);
-    if !same {
+    if PromotedTags::of_parquet(metadata.file_metadata().schema_descr()).is_none() {
         return Err(corrupt("the columns are not those of a segment".to_owned()));
     }
     let index = open_index(key, meta, tail)?;

@@ -43,7 +43,7 @@ fn rows(first: u64, given: &[(i64, Option<&str>, Option<&str>, &str)]) -> Record
 }
 
 fn encode(batches: &[RecordBatch], row_group_rows: usize) -> EncodedSegment {
-    let options = SegmentOptions { compaction_level: 0, row_group_rows };
+    let options = SegmentOptions { compaction_level: 0, row_group_rows, promote_rows_min: 1 };
     encode_segment(SegmentId::from_u128(7), &partition(), batches, &options, NOW).unwrap()
 }
 
@@ -110,12 +110,13 @@ fn the_tail_holds_footer_and_page_index() {
     let metadata = tail.parquet;
     assert_eq!(metadata.num_row_groups(), 2);
     let (columns, offsets) = (metadata.column_index().unwrap(), metadata.offset_index().unwrap());
-    assert_eq!((columns[0].len(), offsets[0].len()), (11, 11));
+    assert_eq!((columns[0].len(), offsets[0].len()), (12, 12));
     let indexed = |at: usize| {
         !matches!(columns[0][at], parquet::file::page_index::column_index::ColumnIndexMetaData::NONE)
     };
-    let with_index: Vec<_> = (0..11).filter(|at| indexed(*at)).map(|at| format::LEAVES[at][0]).collect();
-    assert_eq!(with_index.join(" "), "timestamp source level trace_id span_id _row_id");
+    let leaves = metadata.file_metadata().schema_descr().columns();
+    let with_index: Vec<_> = (0..12).filter(|at| indexed(*at)).map(|at| leaves[at].name()).collect();
+    assert_eq!(with_index.join(" "), "timestamp source level trace_id span_id _row_id tag.env");
     assert!(segment.meta.tail_bytes < segment.meta.bytes);
 }
 
@@ -132,7 +133,7 @@ fn wrong_rows_are_refused_before_anything_is_written() {
     assert!(refused(&partition(), &[]).contains("without rows"));
     let fewer = batch.project(&[0, 1]).unwrap();
     assert!(refused(&partition(), &[fewer]).contains("not those of stored rows"));
-    let mut writer = SegmentWriter::new(id, &partition(), options, NOW).unwrap();
+    let mut writer = SegmentWriter::new(id, &partition(), options, PromotedTags::default(), NOW).unwrap();
     writer.write(&[rows(1, &[(5, None, None, "x")])]).unwrap();
     let error = writer.write(&[rows(2, &[(4, None, None, "x")])]).unwrap_err().to_string();
     assert!(error.contains("does not come after"), "{error}");
@@ -158,8 +159,8 @@ fn another_object_or_version_is_refused() {
     let shorter = SegmentMeta { bytes: segment.meta.bytes - 1, ..segment.meta.clone() };
     let error = read(Arc::clone(&store), &shorter).unwrap_err().to_string();
     assert!(error.contains("the manifest says"), "{error}");
-    let newer = SegmentMeta { format_version: 2, ..segment.meta.clone() };
-    assert!(matches!(read(Arc::clone(&store), &newer), Err(Error::TooNew { found: 2, .. })));
+    let newer = SegmentMeta { format_version: SEGMENT_FORMAT_VERSION + 1, ..segment.meta.clone() };
+    assert!(matches!(read(Arc::clone(&store), &newer), Err(Error::TooNew { found: 3, .. })));
     let more = SegmentMeta { rows: 2, ..segment.meta.clone() };
     assert!(matches!(read(store, &more), Err(Error::Corrupt { .. })));
 }

@@ -20,11 +20,14 @@ use super::minutes::Minutes;
 use super::slices::{Columns, Entry, cut, entries, in_runs};
 use super::tail::{check_tail, row_group_time, tail_start};
 use super::template::{Templates, TemplatesBuilder};
-use super::{IndexMeta, RowFingerprint, SegmentId, SegmentMeta};
-use crate::{Error, LogSchema, Partition, Result, RowId, TimeRange, Timestamp, column, key};
+use super::{IndexMeta, PromotedTags, RowFingerprint, SegmentId, SegmentMeta};
+use crate::{Error, Partition, Result, RowId, TimeRange, Timestamp, column, key};
 
 /// Rows that are copied at once into their order: a whole row group is never held twice.
 const COPY_ROWS: usize = 8_192;
+
+/// With fewer rows, columns of their own for tags cost more in the footer than they save.
+pub const PROMOTE_ROWS_MIN: usize = 1_024;
 
 /// How a segment is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +36,14 @@ pub struct SegmentOptions {
     pub compaction_level: u8,
     /// Rows of a full row group where all rows are given at once; [`ROW_GROUP_ROWS`] but in tests.
     pub row_group_rows: usize,
+    /// Fewer rows than these keep all their tags in the map; [`PROMOTE_ROWS_MIN`] but in tests.
+    pub promote_rows_min: usize,
 }
 
 impl Default for SegmentOptions {
     /// A flush.
     fn default() -> Self {
-        Self { compaction_level: 0, row_group_rows: ROW_GROUP_ROWS }
+        Self { compaction_level: 0, row_group_rows: ROW_GROUP_ROWS, promote_rows_min: PROMOTE_ROWS_MIN }
     }
 }
 
@@ -67,7 +72,7 @@ impl EncodedSegment {
     }
 }
 
-/// Sorts and encodes rows of [`LogSchema::stored`] that come in any order and all lie on the partition's day.
+/// Sorts and encodes rows of [`crate::LogSchema::stored`] that come in any order and all lie on the partition's day.
 /// Fails with [`Error::InvalidBatch`] if there is none or one is of another day.
 pub fn encode_segment(
     id: SegmentId,
@@ -76,7 +81,8 @@ pub fn encode_segment(
     options: &SegmentOptions,
     created_at: Timestamp,
 ) -> Result<EncodedSegment> {
-    let mut writer = SegmentWriter::new(id, partition, *options, created_at)?;
+    let promoted = PromotedTags::choose(batches, options.promote_rows_min)?;
+    let mut writer = SegmentWriter::new(id, partition, *options, promoted, created_at)?;
     let rows = batches.iter().map(RecordBatch::num_rows).sum();
     writer.write_sized(batches, &row_group_sizes(rows, options.row_group_rows))?;
     writer.finish()
@@ -88,6 +94,7 @@ pub struct SegmentWriter {
     id: SegmentId,
     partition: Partition,
     options: SegmentOptions,
+    promoted: PromotedTags,
     created_at: Timestamp,
     parquet: ArrowWriter<Vec<u8>>,
     rows: u64,
@@ -102,21 +109,23 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// A segment without rows yet.
+    /// A segment without rows yet, in which these tags have columns of their own.
     pub fn new(
         id: SegmentId,
         partition: &Partition,
         options: SegmentOptions,
+        promoted: PromotedTags,
         created_at: Timestamp,
     ) -> Result<Self> {
-        let properties = writer_properties(id, partition, options.compaction_level);
+        let properties = writer_properties(id, partition, options.compaction_level, &promoted);
         let settings = ArrowWriterOptions::new().with_properties(properties);
-        let parquet = ArrowWriter::try_new_with_options(Vec::new(), LogSchema::stored(), settings)
+        let parquet = ArrowWriter::try_new_with_options(Vec::new(), promoted.schema(), settings)
             .map_err(|source| Error::Parquet { object: id.to_string(), source })?;
         Ok(Self {
             id,
             partition: partition.clone(),
             options,
+            promoted,
             created_at,
             parquet,
             rows: 0,
@@ -131,7 +140,7 @@ impl SegmentWriter {
         })
     }
 
-    /// Writes rows, in any order among themselves, as one row group; as more where their texts are long. All must
+    /// Writes rows, with promoted tags wherever they are, in any order among themselves, as one row group; as more where their texts are long. All must
     /// come after the rows of the calls before in the order of (timestamp, row id): fails with
     /// [`Error::InvalidBatch`] otherwise. How many rows to give at a time, [`row_group_sizes`] says.
     pub fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
@@ -141,6 +150,7 @@ impl SegmentWriter {
 
     /// Writes rows as row groups of these sizes, oldest first; sizes and rows have the same sum.
     fn write_sized(&mut self, batches: &[RecordBatch], sizes: &[usize]) -> Result<()> {
+        let batches = batches.iter().map(|rows| self.promoted.apply(rows)).collect::<Result<Vec<_>>>()?;
         let columns = batches.iter().map(Columns::of).collect::<Result<Vec<_>>>()?;
         let entries = entries(&columns);
         self.check(&entries)?;

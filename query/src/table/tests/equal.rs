@@ -19,6 +19,8 @@ struct Piece {
     rows: Vec<Row>,
     /// Rows of a row group, or none for a buffer.
     row_group_rows: Option<usize>,
+    /// Whether frequent tags get columns of their own.
+    promoted: bool,
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -37,21 +39,23 @@ fn row() -> impl Strategy<Value = Row> {
         "took a7b ms",
     ]);
     let trace = prop::sample::select(vec!["", "", "A1", "a1", "b2", "ΟΔΟΣ"]);
-    let key = prop::sample::select(vec!["", "env", "a.b"]);
-    let value = prop::sample::select(vec!["prod", "9", "10", ""]);
+    let key = prop::sample::select(vec!["env", "a.b", "A", "zz 'ü\""]);
+    let value = prop::sample::select(vec!["prod", "9", "10", "", "NULL"]);
+    let tags = prop::collection::btree_map(key, value, 0..4);
     // Three days in steps of six hours, with many equal times.
-    (0..12i64, source, level, message, trace, key, value).prop_map(
-        |(step, source, level, message, trace, key, value)| {
-            let mut row = Row::new(0, source, level, message).trace(trace);
-            row.at = START + step * 6 * 3600 * SECOND;
-            if key.is_empty() { row } else { row.tag(key, value) }
-        },
-    )
+    (0..12i64, source, level, message, trace, tags).prop_map(|(step, source, level, message, trace, tags)| {
+        let mut row = Row::new(0, source, level, message).trace(trace);
+        row.at = START + step * 6 * 3600 * SECOND;
+        tags.into_iter().fold(row, |row, (key, value)| match value {
+            "NULL" => row.typed(key, "", 'z'),
+            _ => row.tag(key, value),
+        })
+    })
 }
 
 fn piece() -> impl Strategy<Value = Piece> {
-    (prop::collection::vec(row(), 1..12), prop::option::of(1..5usize))
-        .prop_map(|(rows, row_group_rows)| Piece { rows, row_group_rows })
+    (prop::collection::vec(row(), 1..12), prop::option::of(1..5usize), prop::bool::weighted(0.7))
+        .prop_map(|(rows, row_group_rows, promoted)| Piece { rows, row_group_rows, promoted })
 }
 
 fn atom() -> impl Strategy<Value = String> {
@@ -71,6 +75,10 @@ fn atom() -> impl Strategy<Value = String> {
         "tags['a']['b'] > '9'",
         "CAST(tags['env'] AS VARCHAR) = tags['a.b']",
         "cardinality(map_keys(tags)) > 0",
+        "tags['A'] || tags['env'] = 'prod9' OR source = 'web'",
+        "cardinality(map_keys(tags)) > 1 AND tags['env'] <> '9'",
+        "tags['zz ''ü\"'] IS NULL OR tags['none'] = 'x'",
+        "tags[source] IS NULL",
         "_row_id % 2 = 0",
         "source || level = 'webINFO'",
         "ingested_at >= '2026-11-23T00:00:00Z'",
@@ -120,6 +128,8 @@ fn queries(predicate: &str) -> Vec<String> {
         format!("SELECT message, tags['env'] FROM logs WHERE {predicate} ORDER BY timestamp DESC, _row_id DESC LIMIT 5"),
         format!("SELECT message FROM logs WHERE {predicate} ORDER BY timestamp, _row_id LIMIT 3 OFFSET 2"),
         format!("SELECT count(*), count(source), min(timestamp), max(timestamp), max(level) FROM logs WHERE {predicate}"),
+        format!("SELECT tags['env'], tags['A'], count(*) FROM logs WHERE {predicate} GROUP BY 1, 2 ORDER BY 1, 2"),
+        format!("SELECT DISTINCT tags['env'] AS e FROM logs WHERE {predicate} ORDER BY e LIMIT 2"),
         format!("SELECT source, level, count(*) FROM logs WHERE {predicate} GROUP BY 1, 2 ORDER BY 1, 2"),
         format!("SELECT a.message FROM logs a JOIN logs b ON a._row_id = b._row_id WHERE b.source IN (SELECT source FROM logs WHERE {predicate}) ORDER BY a._row_id"),
         "SELECT count(*), count(level), min(timestamp), max(timestamp), min(source), max(source), min(_row_id) FROM logs".to_owned(),
@@ -148,7 +158,8 @@ async fn check(pieces: Vec<Piece>, predicate: &str) {
         let stored = fixture.stored(&piece.rows);
         all.extend(stored.iter().map(|(_, batch)| batch.clone()));
         match piece.row_group_rows {
-            Some(rows) => fixture.segment_stored(stored, rows).await,
+            Some(rows) if piece.promoted => fixture.segment_stored(stored, rows).await,
+            Some(rows) => fixture.segment_stored_in_map(stored, rows).await,
             None => fixture.buffer_stored(stored),
         }
     }
