@@ -208,3 +208,19 @@ fn an_alias_counts_only_without_the_field_itself_and_only_if_it_is_of_use() {
     line 9: timestamp 2100-01-01T00:00:00Z is too far in the future: the latest accepted is 2027-01-16T08:00:00Z; check the sender's clock
     "#);
 }
+
+#[test]
+fn strings_are_checked_whether_or_not_they_have_escapes() {
+    let decoded =
+        decode("{\"message\":\"a\tb\"}\n{\"message\":\"a\\u00zz\"}\n{\"message\":\"\\\"a\\\\\",\"k\":\"\"}");
+    let errors: Vec<&str> = decoded.rejected.iter().map(|rejected| rejected.error.as_str()).collect();
+    assert!(
+        matches!(errors.as_slice(), [raw, escape] if raw.contains("control character") && escape.contains("escape")),
+        "{errors:?}"
+    );
+    assert!(
+        rows(&decoded).starts_with("2027-01-15T08:00:00Z | - | - | \"a\\ | - | - | k=:s\n"),
+        "{}",
+        rows(&decoded)
+    );
+}
