@@ -10,9 +10,11 @@
 
 use std::ops::Range;
 
+use arrow::datatypes::Schema;
 use bytes::Bytes;
 use datafusion::datasource::listing::FileRange;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
+use ironbark_storage::{LogSchema, PromotedTags, column};
 use parquet::file::metadata::ParquetMetaData;
 
 use super::deal::row_group_start;
@@ -20,11 +22,26 @@ use super::deal::row_group_start;
 /// Most that is read ahead of one segment, in bytes; beyond it nothing is.
 const AHEAD_BYTES_MAX: u64 = 4 << 20;
 
-/// The columns that a scan may ask for, by name.
+/// The columns that a scan will ask for.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted(pub(super) Vec<String>);
+pub(super) struct Wanted {
+    columns: Vec<String>,
+    tags: bool,
+}
 
 impl Wanted {
+    /// Of a scan with these columns. Tags only if it has all columns: of others it is not known yet which tags they need.
+    pub(super) fn of(scan: &Schema) -> Self {
+        let tags =
+            LogSchema::shown().fields().iter().all(|field| scan.column_with_name(field.name()).is_some());
+        let names = scan.fields().iter().map(|field| field.name().clone());
+        Self { columns: names.filter(|name| tags || name != column::TAGS).collect(), tags }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column == name) || (self.tags && PromotedTags::is_column(name))
+    }
+
     /// The bytes of these columns' pages with selected rows, of row groups that begin in `part`; none where they are too
     /// many.
     pub(super) fn ranges(
@@ -57,7 +74,7 @@ impl Wanted {
         let offsets = metadata.offset_index()?.get(row_group)?;
         for (chunk, offsets) in metadata.row_groups().get(row_group)?.columns().iter().zip(offsets) {
             let column = chunk.column_path().parts().first()?;
-            if !self.0.contains(column) {
+            if !self.has(column) {
                 continue;
             }
             let (start, length) = chunk.byte_range();

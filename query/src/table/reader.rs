@@ -134,9 +134,8 @@ impl SegmentReader {
         if let Some(held) = held {
             return Ok(held);
         }
-        let mut asked = ranges;
-        let count = asked.len();
-        asked.extend(ahead);
+        let (mut asked, count) = (ranges.clone(), ranges.len());
+        asked.extend(ahead.into_iter().filter(|range| !ranges.contains(range)));
         let bytes: u64 = asked.iter().map(|range| range.end.saturating_sub(range.start)).sum();
         self.data_requests.add(1);
         self.data_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));

@@ -48,8 +48,7 @@ impl SegmentScan<'_> {
     pub(super) fn plan(&self, mut segments: Vec<Narrowed>) -> Result<Arc<dyn ExecutionPlan>> {
         segments.sort_by_key(|segment| std::cmp::Reverse((segment.meta.time.max, segment.meta.row_id_max)));
         let schema = LogSchema::stored();
-        let names = self.columns.iter().filter_map(|place| schema.fields().get(*place));
-        let wanted = Arc::new(Wanted(names.map(|field| field.name().clone()).collect()));
+        let wanted = Arc::new(Wanted::of(&schema.project(self.columns)?));
         let files: Vec<PartitionedFile> =
             segments.into_iter().map(|segment| self.file(segment, &wanted)).collect();
         let statistics = files.iter().filter_map(|file| file.statistics.as_deref());

@@ -107,7 +107,8 @@ async fn time_source_and_level_leave_segments_unopened() {
     UnionExec
       FilterExec: level@1 = ERROR AND source@0 = db, projection=[message@2]
         DataSourceExec: partitions=1, partition_sizes=[1]
-      DataSourceExec: file_groups={1 group: [[…04.parquet]]}, projection=[message], file_type=parquet, predicate=level@3 = ERROR AND source@2 = db, pruning_predicate=level_null_count@2 != row_count@3 AND level_min@0 <= ERROR AND ERROR <= level_max@1 AND source_null_count@6 != row_count@3 AND source_min@4 <= db AND db <= source_max@5, required_guarantees=[level in (ERROR), source in (db)]
+      TokenIndexExec: templates: sure=20, undecided=0 rows; kept segments=1/1, row_groups=4/4, ranges=4/4, rows=20/40
+        DataSourceExec: file_groups={1 group: [[…04.parquet]]}, projection=[message], file_type=parquet, predicate=level@3 = ERROR AND source@2 = db, pruning_predicate=level_null_count@2 != row_count@3 AND level_min@0 <= ERROR AND ERROR <= level_max@1 AND source_null_count@6 != row_count@3 AND source_min@4 <= db AND db <= source_max@5, required_guarantees=[level in (ERROR), source in (db)]
     "#);
     insta::assert_snapshot!(fixture.plan("SELECT message FROM logs WHERE source LIKE 'nobody%'").await, @r#"
     FilterExec: source@0 LIKE nobody%, projection=[message@1]

@@ -121,7 +121,7 @@ async fn explain_tells_what_each_clause_kept() {
     message LIKE '% 2x9 %': 1 rows
         TokenIndexExec: message:2x9 1/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
     level = 'INFO': 400 rows
-        none
+        TokenIndexExec: templates: sure=400, undecided=0 rows; kept segments=10/10, row_groups=40/40, ranges=40/40, rows=400/400
     "#);
 }
 

@@ -37,12 +37,15 @@ pub(super) enum Node {
 }
 
 impl Condition {
-    /// Of filters in bare column names that must all hold. `None` if templates say nothing of them.
+    /// Of filters in bare column names that must all hold. `None` if runs say nothing of them.
     pub(in crate::table) fn of(filters: &[Expr]) -> Option<Self> {
         let mut leaves = Leaves::default();
         let root = Node::And(filters.iter().map(|filter| leaves.node(filter)).collect());
         let Leaves { texts, others } = leaves;
-        (!texts.is_empty()).then_some(Self { root, texts, others })
+        let is_of_runs =
+            |(expr, _): &(Expr, Steps)| mentions(expr, column::SOURCE) || mentions(expr, column::LEVEL);
+        let is_known = !texts.is_empty() || others.iter().any(is_of_runs);
+        is_known.then_some(Self { root, texts, others })
     }
 }
 
@@ -60,7 +63,7 @@ struct Subject {
 
 impl Leaves {
     fn node(&mut self, expr: &Expr) -> Node {
-        if !mentions_message(expr) {
+        if !mentions(expr, column::MESSAGE) {
             return self.other(expr);
         }
         match expr {
@@ -193,8 +196,8 @@ impl Subject {
     }
 }
 
-fn mentions_message(expr: &Expr) -> bool {
-    expr.column_refs().iter().any(|column| column.name == column::MESSAGE)
+fn mentions(expr: &Expr, name: &str) -> bool {
+    expr.column_refs().iter().any(|column| column.name == name)
 }
 
 fn subject(expr: &Expr) -> Option<Subject> {

@@ -63,7 +63,7 @@ impl PromotedTags {
     }
 
     /// Whether a column's name is that of a promoted tag.
-    pub(super) fn is_column(name: &str) -> bool {
+    pub fn is_column(name: &str) -> bool {
         name.starts_with(COLUMN_PREFIX)
     }
 

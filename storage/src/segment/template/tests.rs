@@ -112,7 +112,7 @@ fn free_text_stays_within_the_limits() {
     assert!(of_messages[0].contains(&UNKNOWN), "there are more shapes than templates");
     // One shape: every word is another.
     let (templates, _) = mine(&[repeated(30_000, word).collect()]);
-    assert!(templates.len() < 20, "{}", templates.len());
+    assert!(templates.len() < 70, "{}", templates.len());
     let long = format!("start {} end", "x1 ".repeat(1_000));
     let (templates, _) = mine(&[vec![long.clone()]]);
     assert!(is_of(&templates[1], &long));
