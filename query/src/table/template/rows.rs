@@ -64,6 +64,8 @@ struct Known<'a> {
     texts: Vec<Vec<Answers>>,
     /// For each other condition, of each cell: rows of a row group with the same source and level.
     others: Vec<Vec<Answers>>,
+    /// Of each template, whatever the cell.
+    of_templates: Vec<Verdict>,
 }
 
 impl RowFilter {
@@ -87,7 +89,10 @@ impl RowFilter {
             .judges
             .iter()
             .map(|judge| judge.verdicts(&cells).into_iter().map(Answers::of_filter).collect());
-        let known = Known { root: &self.condition.root, texts, others: others.collect() };
+        let others = others.collect();
+        let mut known = Known { root: &self.condition.root, texts, others, of_templates: Vec::new() };
+        let of_template = |template| known.answers(known.root, Some(template), None).verdict();
+        known.of_templates = (0..templates.templates.len()).map(of_template).collect();
         let row_groups = templates.row_groups.iter().zip(first_cells);
         let verdicts = row_groups.map(|(runs, first)| known.sort(runs, first)).collect();
         SortedRows { templates, verdicts }
@@ -127,16 +132,28 @@ impl Known<'_> {
         let mut verdicts = Vec::with_capacity(runs.len());
         for (place, runs) in runs.chunk_by(of_one_cell).enumerate() {
             let cell = first_cell + place;
-            verdicts.extend(
-                runs.iter().map(|run| self.answers(self.root, run.template as usize, cell).verdict()),
-            );
+            // Often source and level decide for all templates, or templates for all of them.
+            match self.answers(self.root, None, Some(cell)).verdict() {
+                Verdict::Undecided => verdicts.extend(runs.iter().map(|run| self.of_run(run, cell))),
+                decided => verdicts.extend(std::iter::repeat_n(decided, runs.len())),
+            }
         }
         verdicts
     }
 
-    fn answers(&self, node: &Node, template: usize, cell: usize) -> Answers {
-        let at = |answers: &[Vec<Answers>], leaf: usize, place: usize| {
-            answers.get(leaf).and_then(|answers| answers.get(place)).copied().unwrap_or(Answers::ANY)
+    fn of_run(&self, run: &Run, cell: usize) -> Verdict {
+        let template = run.template as usize;
+        match self.of_templates.get(template) {
+            Some(known) if *known != Verdict::Undecided || self.others.is_empty() => *known,
+            _ => self.answers(self.root, Some(template), Some(cell)).verdict(),
+        }
+    }
+
+    /// Of a template or any, in a cell or any.
+    fn answers(&self, node: &Node, template: Option<usize>, cell: Option<usize>) -> Answers {
+        let at = |answers: &[Vec<Answers>], leaf: usize, place: Option<usize>| {
+            let answers = answers.get(leaf).zip(place).and_then(|(answers, place)| answers.get(place));
+            answers.copied().unwrap_or(Answers::ANY)
         };
         let of = |node: &Node| self.answers(node, template, cell);
         match node {
