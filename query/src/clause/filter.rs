@@ -150,7 +150,8 @@ fn subject(expr: &Expr) -> Option<(TermKind, Case)> {
     }
 }
 
-fn literal(expr: &Expr) -> Option<&str> {
+/// The text that an expression is.
+pub(crate) fn literal(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Literal(value, _) => value.try_as_str().flatten(),
         _ => None,

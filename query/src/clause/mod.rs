@@ -21,7 +21,7 @@ use std::fmt;
 
 use ironbark_storage::{RangeSet, Term, TermKind, column};
 
-pub(crate) use filter::{conjuncts, split_term};
+pub(crate) use filter::{conjuncts, literal, split_term};
 
 /// The most terms of a clause. More cost more lookups than they save.
 const TERMS_MAX: usize = 256;

@@ -115,7 +115,7 @@ pub(crate) struct LogTable {
 
 /// What a scan asks for beside the rows that are kept.
 struct Rows<'a> {
-    /// What they have to pass; it is not checked here.
+    /// What they have to pass, in bare column names; it is not checked here.
     filters: &'a [Expr],
     /// Places in [`LogSchema::stored`].
     columns: &'a [usize],
@@ -124,11 +124,6 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// What templates can be asked.
-    fn filter(&self) -> Result<Option<RowFilter>> {
-        RowFilter::of(&unnormalize_cols(self.filters.iter().cloned()), self.state)
-    }
-
     fn nothing(&self) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(EmptyExec::new(Arc::new(LogSchema::stored().project(self.columns)?))))
     }
@@ -227,9 +222,12 @@ impl LogTable {
         segments: Vec<Arc<SegmentMeta>>,
         rows: &Rows<'_>,
     ) -> Result<(Vec<Narrowed>, Option<Arc<Report>>)> {
+        if segments.is_empty() {
+            return Ok((Vec::new(), None));
+        }
         let clauses = clause::conjuncts(rows.filters);
-        let filter = rows.filter()?;
-        if (clauses.is_empty() && filter.is_none()) || segments.is_empty() {
+        let filter = RowFilter::of(rows.filters, rows.state)?;
+        if clauses.is_empty() && filter.is_none() {
             return Ok((segments.into_iter().map(Narrowed::from).collect(), None));
         }
         let question = Question { clauses: &clauses, filter: filter.as_ref() };
@@ -271,7 +269,9 @@ impl TableProvider for LogTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let snapshot = self.snapshot(state).await?;
         let columns = self.stored_columns(projection)?;
-        let kept = prune::prune(&snapshot, filters, state)?;
-        self.read(kept, &Rows { filters, columns: &columns, limit, state }).await
+        // They come with the table's name before the columns.
+        let filters = unnormalize_cols(filters.iter().cloned());
+        let kept = prune::prune(&snapshot, &filters, state)?;
+        self.read(kept, &Rows { filters: &filters, columns: &columns, limit, state }).await
     }
 }

@@ -19,6 +19,7 @@ use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicate
 use ironbark_storage::{BufferView, LogSchema, SegmentMeta, Snapshot, TimeRange, column};
 
 use super::buffers;
+use super::tally::mentions;
 
 /// What of a snapshot a query must read.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ struct Container<'a> {
     level: Value<'a>,
 }
 
-/// Leaves out what cannot hold a row that all of the filters let through.
+/// Leaves out what cannot hold a row that all of the filters, in bare column names, let through.
 pub(super) fn prune(snapshot: &Snapshot, filters: &[Expr], state: &dyn Session) -> Result<Kept> {
     let segments: Vec<_> = snapshot.manifest().segments().cloned().collect();
     let buffers = snapshot.buffers();
@@ -78,8 +79,6 @@ fn predicate(filters: &[Expr], state: &dyn Session) -> Result<Option<PruningPred
     let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(None) };
     let schema = LogSchema::stored();
     let names = DFSchema::try_from(schema.as_ref().clone())?;
-    // The filters come with the table's name before the columns; containers know bare names only.
-    let filter = datafusion::logical_expr::expr_rewriter::unnormalize_col(filter);
     let filter = state.create_physical_expr(filter, &names)?;
     let predicate = PruningPredicateBuilder::new().with_file_schema(schema).try_build(filter)?;
     Ok((!predicate.always_true()).then_some(predicate))
@@ -102,8 +101,7 @@ fn matching(predicate: &PruningPredicate, containers: Vec<Container<'_>>) -> Res
 
 /// Whether a filter asks for the source or the level.
 fn mention_pairs(filters: &[Expr]) -> bool {
-    let pair = [column::SOURCE, column::LEVEL];
-    filters.iter().flat_map(Expr::column_refs).any(|column| pair.contains(&column.name.as_str()))
+    filters.iter().any(|filter| mentions(filter, column::SOURCE) || mentions(filter, column::LEVEL))
 }
 
 fn of_segment(place: usize, meta: &SegmentMeta) -> Container<'_> {

@@ -14,7 +14,6 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{ColumnarValue, Expr, Operator};
 use datafusion::physical_expr::expressions::{
@@ -27,14 +26,14 @@ use ironbark_storage::{LogSchema, column};
 
 use crate::{search, tags};
 
-/// The hints for a scan that these filters are checked above of.
+/// The hints for a scan that these filters, in bare column names, are checked above of.
 pub(in crate::table) fn conditions(
     filters: &[Expr],
     state: &dyn Session,
 ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
     let names = DFSchema::try_from(LogSchema::stored().as_ref().clone())?;
     let mut found: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
-    for filter in unnormalize_cols(filters.iter().cloned()).into_iter().flat_map(split_conjunction_owned) {
+    for filter in filters.iter().cloned().flat_map(split_conjunction_owned) {
         if !filter.is_volatile()
             && let Some(condition) = TagCondition::of(state.create_physical_expr(filter, &names)?)?
         {

@@ -49,11 +49,10 @@ use ironbark_storage::{LogSchema, Minute, SegmentMeta, Timestamp, column};
 
 pub(super) use self::cells::{Cell, Cells, Judge, Verdict};
 pub(crate) use self::rule::CountFromStatistics;
-pub(super) use self::shape::Steps;
+pub(super) use self::shape::{Steps, mentions};
 
 use self::ask::Asked;
 use self::exec::{Read, StatisticsExec, Weighted};
-use self::shape::mentions;
 use self::term::TermFilter;
 use super::index::{Narrowed, Report};
 use super::prune::{self, Kept};

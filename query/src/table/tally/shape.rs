@@ -81,7 +81,7 @@ pub(super) fn is_constant_in_minutes(expr: &Expr) -> bool {
 }
 
 /// Whether an expression mentions this column.
-pub(super) fn mentions(expr: &Expr, name: &str) -> bool {
+pub(in crate::table) fn mentions(expr: &Expr, name: &str) -> bool {
     expr.column_refs().iter().any(|column| column.name == name)
 }
 

@@ -1,22 +1,21 @@
 //! The filter of a scan as a tree whose leaves are conditions on the message, or on source, level and time.
 
-use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use ironbark_storage::column;
 
 use super::answers::Answers;
-use super::automaton::Automaton;
 use super::text::{AsciiRegex, Place};
 use crate::search::{self, TextQuery};
-use crate::table::tally::Steps;
+use crate::clause::literal;
+use crate::table::tally::{Steps, mentions};
 
 /// What rows a filter lets through.
 #[derive(Debug)]
 pub(in crate::table) struct Condition {
     pub(super) root: Node,
     /// Conditions on the message.
-    pub(super) texts: Vec<Automaton>,
+    pub(super) texts: Vec<AsciiRegex>,
     /// Conditions on source, level and time, and where in time they change.
     pub(super) others: Vec<(Expr, Steps)>,
 }
@@ -52,7 +51,7 @@ impl Condition {
 /// The leaves so far.
 #[derive(Default)]
 struct Leaves {
-    texts: Vec<Automaton>,
+    texts: Vec<AsciiRegex>,
     others: Vec<(Expr, Steps)>,
 }
 
@@ -93,9 +92,9 @@ impl Leaves {
         Node::Other(self.others.len() - 1)
     }
 
-    fn text(&mut self, regex: Option<&AsciiRegex>) -> Node {
-        let Some(automaton) = regex.and_then(Automaton::new) else { return Node::UNKNOWN };
-        self.texts.push(automaton);
+    fn text(&mut self, regex: Option<AsciiRegex>) -> Node {
+        let Some(regex) = regex else { return Node::UNKNOWN };
+        self.texts.push(regex);
         Node::Text(self.texts.len() - 1)
     }
 
@@ -110,12 +109,12 @@ impl Leaves {
         let Some((subject, literal)) = sides else { return Node::UNKNOWN };
         let given = |ignore_case| (!subject.lowered).then(|| AsciiRegex::given(literal, ignore_case));
         match op {
-            Operator::Eq => self.text(subject.compared(literal, Place::Whole).as_ref()),
-            Operator::NotEq => Node::not(self.text(subject.compared(literal, Place::Whole).as_ref())),
-            Operator::RegexMatch => self.text(given(false).as_ref()),
-            Operator::RegexIMatch => self.text(given(true).as_ref()),
-            Operator::RegexNotMatch => Node::not(self.text(given(false).as_ref())),
-            Operator::RegexNotIMatch => Node::not(self.text(given(true).as_ref())),
+            Operator::Eq => self.text(subject.compared(literal, Place::Whole)),
+            Operator::NotEq => Node::not(self.text(subject.compared(literal, Place::Whole))),
+            Operator::RegexMatch => self.text(given(false)),
+            Operator::RegexIMatch => self.text(given(true)),
+            Operator::RegexNotMatch => Node::not(self.text(given(false))),
+            Operator::RegexNotIMatch => Node::not(self.text(given(true))),
             _ => Node::UNKNOWN,
         }
     }
@@ -123,7 +122,7 @@ impl Leaves {
     fn in_list(&mut self, list: &InList) -> Node {
         let Some(subject) = subject(&list.expr) else { return Node::UNKNOWN };
         let mut item = |item: &Expr| match literal(item) {
-            Some(literal) => self.text(subject.compared(literal, Place::Whole).as_ref()),
+            Some(literal) => self.text(subject.compared(literal, Place::Whole)),
             None => Node::UNKNOWN,
         };
         let any = Node::Or(list.list.iter().map(&mut item).collect());
@@ -135,7 +134,7 @@ impl Leaves {
         let (Some(subject), Some(pattern)) = (subject(&like.expr), pattern) else { return Node::UNKNOWN };
         let node = match subject.case_of(pattern) {
             Some(ignore_case) => {
-                self.text(AsciiRegex::like(pattern, ignore_case || like.case_insensitive).as_ref())
+                self.text(AsciiRegex::like(pattern, ignore_case || like.case_insensitive))
             }
             None => Node::UNKNOWN,
         };
@@ -149,11 +148,11 @@ impl Leaves {
         }
         let literals: Option<Vec<&str>> = call.args.iter().skip(1).map(literal).collect();
         match (call.name(), literals.as_deref()) {
-            ("contains", Some([held])) => self.text(subject.compared(held, Place::Anywhere).as_ref()),
-            ("starts_with", Some([start])) => self.text(subject.compared(start, Place::Start).as_ref()),
-            ("ends_with", Some([end])) => self.text(subject.compared(end, Place::End).as_ref()),
+            ("contains", Some([held])) => self.text(subject.compared(held, Place::Anywhere)),
+            ("starts_with", Some([start])) => self.text(subject.compared(start, Place::Start)),
+            ("ends_with", Some([end])) => self.text(subject.compared(end, Place::End)),
             ("regexp_like", Some([regex])) if !subject.lowered => {
-                self.text(Some(&AsciiRegex::given(regex, false)))
+                self.text(Some(AsciiRegex::given(regex, false)))
             }
             _ => Node::UNKNOWN,
         }
@@ -167,7 +166,7 @@ impl Leaves {
             TextQuery::Or(operands) => Node::Or(all(operands)),
             TextQuery::Not(operand) => Node::not(self.search(operand)),
             TextQuery::Term(term) if term.field.is_none() => match AsciiRegex::of_search(&term.value) {
-                Some(regexes) => Node::Or(regexes.iter().map(|regex| self.text(Some(regex))).collect()),
+                Some(regexes) => Node::Or(regexes.into_iter().map(|regex| self.text(Some(regex))).collect()),
                 None => Node::UNKNOWN,
             },
             TextQuery::Term(_) => Node::UNKNOWN,
@@ -196,10 +195,6 @@ impl Subject {
     }
 }
 
-fn mentions(expr: &Expr, name: &str) -> bool {
-    expr.column_refs().iter().any(|column| column.name == name)
-}
-
 fn subject(expr: &Expr) -> Option<Subject> {
     let is_message = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == column::MESSAGE);
     match expr {
@@ -208,15 +203,5 @@ fn subject(expr: &Expr) -> Option<Subject> {
             _ => None,
         },
         expr => is_message(expr).then_some(Subject { lowered: false }),
-    }
-}
-
-fn literal(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Literal(
-            ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text),
-            _,
-        ) => text.as_deref(),
-        _ => None,
     }
 }

@@ -10,14 +10,18 @@ use datafusion::logical_expr::Expr;
 use ironbark_storage::{Run, Templates, TimeRange};
 
 use super::answers::Answers;
+use super::automaton::Automaton;
 use super::condition::{Condition, Node};
 use crate::table::tally::{Cell, Cells, Judge, Verdict};
 
 /// A filter that is ready to be tried on segments.
 #[derive(Debug)]
 pub(in crate::table) struct RowFilter {
-    condition: Condition,
-    judges: Vec<Judge>,
+    root: Node,
+    /// Conditions on the message; `None` where one is too large.
+    texts: Vec<Option<Automaton>>,
+    /// Conditions on source, level and time.
+    others: Vec<Judge>,
 }
 
 /// What the filter makes of a segment's rows.
@@ -71,26 +75,29 @@ struct Known<'a> {
 impl RowFilter {
     /// `None` if templates say nothing of these filters, which are in bare column names.
     pub(in crate::table) fn of(filters: &[Expr], state: &dyn Session) -> Result<Option<Self>> {
-        let Some(condition) = Condition::of(filters) else { return Ok(None) };
+        let Some(Condition { root, texts, others }) = Condition::of(filters) else { return Ok(None) };
         let judge =
             |(expr, steps): &_| Judge::new(std::slice::from_ref(expr), steps, &Schema::empty(), state);
-        let judges = condition.others.iter().map(judge).collect::<Result<_>>()?;
-        Ok(Some(Self { condition, judges }))
+        let others = others.iter().map(judge).collect::<Result<_>>()?;
+        Ok(Some(Self { root, texts: texts.iter().map(Automaton::new).collect(), others }))
     }
 
     /// Sorts the rows of a segment whose row groups lie at these times.
     pub(in crate::table) fn sort(&self, templates: Arc<Templates>, times: &[TimeRange]) -> SortedRows {
-        let of_template = |text: &super::automaton::Automaton| {
-            templates.templates.iter().map(|template| Answers::of_text(text.verdict(template))).collect()
+        let of_text = |text: &Option<Automaton>| {
+            let answers = |template| {
+                text.as_ref().map_or(Answers::ANY, |text| Answers::of_text(text.verdict(template)))
+            };
+            templates.templates.iter().map(answers).collect()
         };
-        let texts = self.condition.texts.iter().map(of_template).collect();
+        let texts = self.texts.iter().map(of_text).collect();
         let (cells, first_cells) = cells(&templates, times);
         let others = self
-            .judges
+            .others
             .iter()
             .map(|judge| judge.verdicts(&cells).into_iter().map(Answers::of_filter).collect());
         let others = others.collect();
-        let mut known = Known { root: &self.condition.root, texts, others, of_templates: Vec::new() };
+        let mut known = Known { root: &self.root, texts, others, of_templates: Vec::new() };
         let of_template = |template| known.answers(known.root, Some(template), None).verdict();
         known.of_templates = (0..templates.templates.len()).map(of_template).collect();
         let row_groups = templates.row_groups.iter().zip(first_cells);

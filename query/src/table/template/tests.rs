@@ -202,7 +202,10 @@ fn verdict(condition: &Condition, node: &Node, template: &Template) -> Answers {
     let of = |node: &Node| verdict(condition, node, template);
     match node {
         Node::Fixed(answers) => *answers,
-        Node::Text(leaf) => Answers::of_text(condition.texts[*leaf].verdict(template)),
+        Node::Text(leaf) => match Automaton::new(&condition.texts[*leaf]) {
+            Some(text) => Answers::of_text(text.verdict(template)),
+            None => Answers::ANY,
+        },
         Node::Other(_) => Answers::ANY,
         Node::And(nodes) => nodes.iter().map(of).fold(Answers::TRUE, Answers::and),
         Node::Or(nodes) => nodes.iter().map(of).fold(Answers::FALSE, Answers::or),
