@@ -53,7 +53,7 @@ pub use segment::{
     MinuteLevelCounts, PROMOTE_ROWS_MIN, PROMOTED_TAGS_MAX, PUT_WHOLE_BYTES_MAX, Part, Piece, PromotedTags,
     RANGE_ROWS, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, RangeSet, RowFingerprint, Run, SEGMENT_FORMAT_VERSION,
     SegmentColumns, SegmentId, SegmentMeta, SegmentOptions, SegmentReader, SegmentTail, SegmentWriter, Slot,
-    SourceLevelCount, Template, Templates, Term, TermKind, TokenIndex, assemble_tags, encode_segment,
+    SourceLevelCount, Template, Templates, Term, TermKind, TokenIndex, assemble_tags, encode_segment, grams,
     put_segment, read_segment, read_tail, row_group_sizes,
 };
 pub use snapshot::{BufferView, Snapshot, Tables};

@@ -3,6 +3,7 @@
 mod damage;
 mod equal;
 mod latest;
+mod substrings;
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;

@@ -139,6 +139,8 @@ pub(super) fn cut(entries: &[Entry], columns: &[Columns<'_>]) -> usize {
 /// A row group's rows in the order of the file, and how many there are of each source and level.
 pub(super) struct Slice<'a> {
     pub(super) places: Vec<(usize, usize)>,
+    /// Of each row.
+    pub(super) templates: Vec<u16>,
     pub(super) counts: HashMap<(Option<&'a str>, Option<&'a str>), u64>,
 }
 
@@ -186,15 +188,16 @@ pub(super) fn in_runs<'a>(
     let miner = &templates.miner;
     runs.sort_unstable_by_key(|run| (miner.is_loose(run.template), run.source, run.level, run.template));
     let mut counts = HashMap::new();
-    let mut places = Vec::with_capacity(entries.len());
+    let (mut places, mut of_rows) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
     templates.begin_row_group();
     for run in runs {
         let rows = run.places.len();
         templates.add(run.source, run.level, run.template, rows);
         *counts.entry((run.source, run.level)).or_insert(0) += u64::try_from(rows).unwrap_or(u64::MAX);
         places.extend(run.places);
+        of_rows.resize(places.len(), run.template);
     }
-    Slice { places, counts }
+    Slice { places, templates: of_rows, counts }
 }
 
 fn invalid(column: &str, reason: &str) -> Error {

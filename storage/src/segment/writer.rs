@@ -242,10 +242,11 @@ impl SegmentWriter {
     ) -> Result<()> {
         let failed = |source| Error::Parquet { object: self.id.to_string(), source };
         let ordered = in_runs(slice, columns, &mut self.templates);
-        for places in ordered.places.chunks(COPY_ROWS) {
+        let templates = ordered.templates.chunks(COPY_ROWS);
+        for (places, templates) in ordered.places.chunks(COPY_ROWS).zip(templates) {
             let rows = interleave_record_batch(batches, places)?;
             self.parquet.write(&rows).map_err(failed)?;
-            self.index.add(&rows)?;
+            self.index.add(&rows, templates, &self.templates.miner)?;
         }
         self.index.end_row_group();
         self.parquet.flush().map_err(failed)?;

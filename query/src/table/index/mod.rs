@@ -3,8 +3,8 @@
 //! ```text
 //!   clauses ─► tails ─► pieces of each index ─► ranges of each clause ─► all clauses: kept ranges
 //!              cached    cached, else one request    (lookup)               │
-//!   filter ──► tails ─► templates ─► sure, impossible, undecided runs ──────┤ access
-//!              cached    (template/)                                        ├─ none: the segment is left out
+//!   filter ──► tails ─► templates ─► sure, impossible, undecided rows ──────┤ access
+//!              cached    (template/)   by grams impossible in some ranges   ├─ none: the segment is left out
 //!                                                                           ├─ all: it is read as ever
 //!                                                                           └─ some: row groups and rows to read
 //! ```
@@ -118,6 +118,15 @@ struct Found {
     cost: Cost,
 }
 
+/// The index of a segment, and where both lie.
+#[derive(Clone, Copy)]
+struct Opened<'a> {
+    key: &'a Path,
+    meta: &'a SegmentMeta,
+    tail: &'a SegmentTail,
+    index: &'a TokenIndex,
+}
+
 /// What one lookup read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cost {
@@ -215,8 +224,9 @@ impl Indexes<'_> {
         let Ok((tail, origin)) = self.tail(&key, meta).await else { return unknown };
         let tail_only = TermCount { rows: None, tail: Some(origin) };
         let Some(index) = usable(&tail) else { return tail_only };
+        let opened = Opened { key: &key, meta, tail: &tail, index };
         let hits = async {
-            let rare = self.bring(&key, meta, &tail, index, &[term], &mut Cost::default()).await?;
+            let rare = self.bring(opened, &[term], &mut Cost::default()).await?;
             look_up(index, term, &rare)
         };
         match hits.await {
@@ -245,15 +255,18 @@ impl Indexes<'_> {
         let Ok((tail, origin)) = self.tail(&key, meta).await else { return Outcome::Failed };
         let Some(index) = usable(&tail) else { return Outcome::Unindexed };
         let mut cost = Cost { tails: usize::from(origin == Origin::Store), ..Cost::default() };
+        let opened = Opened { key: &key, meta, tail: &tail, index };
         let found = async {
-            let clauses = self.ranges(&key, meta, &tail, index, question.clauses, &mut cost).await?;
+            let clauses = self.ranges(opened, question.clauses, &mut cost).await?;
             let mut kept = RangeSet::all(index.ranges());
             for ranges in &clauses {
                 kept.intersect(ranges);
             }
             let is_narrow = kept.count() <= FEW_RANGES.min(index.ranges().saturating_sub(1));
-            let asked = question.filter.filter(|_| !is_narrow);
-            let sorted = asked.map(|filter| self.sort(meta, &tail, filter)).transpose()?.flatten();
+            let sorted = match question.filter.filter(|_| !is_narrow) {
+                Some(filter) => self.sort(opened, filter, &mut cost).await?,
+                None => None,
+            };
             let access = Access::new(&tail.parquet, &kept, sorted.as_ref(), Which::Possible);
             let access = access.ok_or_else(|| ranges_differ(&key, meta))?;
             Ok((clauses, kept, sorted, access))
@@ -270,28 +283,35 @@ impl Indexes<'_> {
         }
     }
 
-    /// What templates make of the rows; `None` where there are none.
-    fn sort(&self, meta: &SegmentMeta, tail: &SegmentTail, filter: &RowFilter) -> Result<Option<SortedRows>> {
+    /// What templates make of the rows, and grams of those that templates leave undecided; `None` where there are no templates.
+    async fn sort(
+        &self,
+        opened: Opened<'_>,
+        filter: &RowFilter,
+        cost: &mut Cost,
+    ) -> Result<Option<SortedRows>> {
+        let Opened { meta, tail, index, .. } = opened;
         let is_new = !tail.has_decoded_templates();
         let Some((templates, times)) = tail.templates()?.zip(tail.row_group_times()) else { return Ok(None) };
         if is_new {
             self.tails.weigh(meta.id, tail);
         }
-        Ok(Some(filter.sort(templates, &times)))
+        let mut known = filter.ask(templates, &times);
+        let sorted = known.sort();
+        let grams: Vec<&Term> = filter.grams().filter(|_| index.has_grams()).collect();
+        if grams.is_empty() || sorted.count(Verdict::Undecided) == 0 {
+            return Ok(Some(sorted));
+        }
+        let rare = self.bring(opened, &grams, cost).await?;
+        known.narrow(|gram| look_up(index, gram, &rare).map(|hits| hits.ranges))?;
+        Ok(Some(known.sort()))
     }
 
     /// The ranges of each clause.
-    async fn ranges(
-        &self,
-        key: &Path,
-        meta: &SegmentMeta,
-        tail: &SegmentTail,
-        index: &TokenIndex,
-        clauses: &[Clause],
-        cost: &mut Cost,
-    ) -> Result<Vec<RangeSet>> {
+    async fn ranges(&self, opened: Opened<'_>, clauses: &[Clause], cost: &mut Cost) -> Result<Vec<RangeSet>> {
+        let index = opened.index;
         let terms: Vec<&Term> = clauses.iter().flat_map(Clause::terms).collect();
-        let rare = self.bring(key, meta, tail, index, &terms, cost).await?;
+        let rare = self.bring(opened, &terms, cost).await?;
         let of_clause = |clause: &Clause| {
             let mut of_term = |term: &Term| look_up(index, term, &rare).map(|hits| hits.ranges);
             clause.ranges(index.ranges(), &mut of_term)
@@ -302,13 +322,11 @@ impl Indexes<'_> {
     /// The pieces of rare terms that answer for these terms, and the frequent terms into the index.
     async fn bring(
         &self,
-        key: &Path,
-        meta: &SegmentMeta,
-        tail: &SegmentTail,
-        index: &TokenIndex,
+        opened: Opened<'_>,
         terms: &[&Term],
         cost: &mut Cost,
     ) -> Result<HashMap<Piece, Bytes>> {
+        let Opened { key, meta, tail, index } = opened;
         let mut brought = HashMap::new();
         let mut missing = Vec::new();
         for term in terms {

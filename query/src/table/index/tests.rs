@@ -126,6 +126,40 @@ async fn explain_tells_what_each_clause_kept() {
 }
 
 #[tokio::test]
+async fn grams_rule_out_ranges_of_undecided_rows() {
+    let fixture = large().await;
+    let mut lines = Vec::new();
+    for condition in [
+        "message LIKE '%d500%'",
+        "message LIKE '%id50%'",
+        "message LIKE '%zid50%'",
+        "message LIKE '%id50% early%'",
+        "message NOT LIKE '%id50%'",
+        "message ~ 'id50[0-9]'",
+        "search('*id50*')",
+    ] {
+        let line = shown(&fixture, &format!("SELECT * FROM logs WHERE {condition}")).await;
+        lines.push(format!("{condition}: {} rows\n    {line}", count(&fixture, condition).await));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    message LIKE '%d500%': 11 rows
+        TokenIndexExec: templates: sure=0, undecided=20000 rows; kept segments=1/1, row_groups=2/2, ranges=3/3, rows=20000/20000
+    message LIKE '%id50%': 111 rows
+        TokenIndexExec: templates: sure=0, undecided=11808 rows; kept segments=1/1, row_groups=1/2, ranges=3/3, rows=11808/20000
+    message LIKE '%zid50%': 0 rows
+        TokenIndexExec: templates: sure=0, undecided=0 rows; kept segments=0/1, row_groups=0/2, ranges=3/3, rows=0/20000
+    message LIKE '%id50% early%': 1 rows
+        TokenIndexExec: templates: sure=0, undecided=100 rows; kept segments=1/1, row_groups=1/2, ranges=3/3, rows=100/20000
+    message NOT LIKE '%id50%': 19889 rows
+        TokenIndexExec: templates: sure=8192, undecided=11808 rows; kept segments=1/1, row_groups=2/2, ranges=3/3, rows=20000/20000
+    message ~ 'id50[0-9]': 110 rows
+        TokenIndexExec: templates: sure=0, undecided=11708 rows; kept segments=1/1, row_groups=1/2, ranges=3/3, rows=11808/20000
+    search('*id50*'): 111 rows
+        TokenIndexExec: templates: sure=0, undecided=20000 rows; kept segments=1/1, row_groups=2/2, ranges=3/3, rows=20000/20000
+    "#);
+}
+
+#[tokio::test]
 async fn a_row_group_is_read_in_part() {
     let fixture = large().await;
     let needle = "SELECT count(*) FROM logs WHERE search('id50')";

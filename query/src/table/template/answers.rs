@@ -39,6 +39,11 @@ impl Answers {
         }
     }
 
+    /// Whether it may be true and may not.
+    pub(super) fn is_open(self) -> bool {
+        self.has(Self::TRUE) && self != Self::TRUE
+    }
+
     /// Whether a filter lets the rows through.
     pub(super) fn verdict(self) -> Verdict {
         if self == Self::TRUE {

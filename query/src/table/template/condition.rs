@@ -6,8 +6,8 @@ use ironbark_storage::column;
 
 use super::answers::Answers;
 use super::text::{AsciiRegex, Place};
-use crate::search::{self, TextQuery};
 use crate::clause::literal;
+use crate::search::{self, TextQuery};
 use crate::table::tally::{Steps, mentions};
 
 /// What rows a filter lets through.
@@ -133,9 +133,7 @@ impl Leaves {
         let pattern = literal(&like.pattern).filter(|_| like.escape_char.is_none_or(|c| c == '\\'));
         let (Some(subject), Some(pattern)) = (subject(&like.expr), pattern) else { return Node::UNKNOWN };
         let node = match subject.case_of(pattern) {
-            Some(ignore_case) => {
-                self.text(AsciiRegex::like(pattern, ignore_case || like.case_insensitive))
-            }
+            Some(ignore_case) => self.text(AsciiRegex::like(pattern, ignore_case || like.case_insensitive)),
             None => Node::UNKNOWN,
         };
         if like.negated { Node::not(node) } else { node }

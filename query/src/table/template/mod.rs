@@ -6,6 +6,8 @@
 //!               └─ on source, level, time ─► cells of statistics             ┘  of them is not known
 //!                                                     │
 //!   runs of a row group (source, level, template) ────┴─► of each run: sure, impossible, or to be read
+//!                                                                                             │ words, by grams of the index:
+//!                                                                                             └─ impossible in some ranges
 //! ```
 //!
 //! Sure and impossible are certain; whatever is too hard is to be read. So an answer that counts the sure rows and checks the
@@ -16,6 +18,7 @@ mod automaton;
 mod condition;
 mod rows;
 mod text;
+mod words;
 
 #[cfg(test)]
 mod tests;

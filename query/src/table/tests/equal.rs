@@ -15,12 +15,12 @@ use crate::fixture::{Fixture, Row, SECOND, START};
 
 /// Where rows lie.
 #[derive(Clone, Debug)]
-struct Piece {
-    rows: Vec<Row>,
+pub(super) struct Piece {
+    pub(super) rows: Vec<Row>,
     /// Rows of a row group, or none for a buffer.
-    row_group_rows: Option<usize>,
+    pub(super) row_group_rows: Option<usize>,
     /// Whether frequent tags get columns of their own.
-    promoted: bool,
+    pub(super) promoted: bool,
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -151,7 +151,7 @@ fn model(fixture: &Fixture, batches: &[RecordBatch]) -> SessionContext {
     context
 }
 
-async fn check(pieces: Vec<Piece>, predicate: &str) {
+pub(super) async fn check(pieces: Vec<Piece>, predicate: &str) {
     let fixture = Fixture::new();
     let mut all = Vec::new();
     for piece in pieces {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   rows of a range ─► terms of the range, each with its text and rows        cleared for the next range
+//!     tokens that their template does not tell ─► grams of the range, which become terms of it as it ends
 //!                              │
 //!                              ├─ new ───────────► seen: hash ─► the one range
 //!                              └─ seen before ───► seen: hash ─► place among the repeated: text, rows, ranges
@@ -10,17 +11,18 @@
 //!
 //! Nearly all terms are ids that occur once: they cost a slot of the map here, and no text.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 
 use super::format::{Head, INDEX_FORMAT_VERSION, RANGE_ROWS, RANGES_MAX, RARE_RANGES_MAX};
 use super::frequent::{self, Frequent};
+use super::grams::GramSet;
 use super::rare::{self, Entry};
 use super::{TermKind, term_hash};
-use crate::segment::template::Templates;
+use crate::segment::template::{Miner, Templates, UNKNOWN};
 use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION, column, is_token_byte, lower_into, tokens};
 
 /// Terms are hashed once; maps take the hash as it is.
@@ -60,6 +62,7 @@ const IS_TOKEN_BYTE: [bool; 256] = {
 };
 
 type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Ready>>;
+type Hashes = HashSet<u64, BuildHasherDefault<Ready>>;
 
 /// A term in the range at hand.
 #[derive(Debug)]
@@ -103,6 +106,12 @@ pub(crate) struct IndexBuilder {
     /// Keys of the repeated terms.
     texts: Vec<u8>,
     ranges: u32,
+    /// Of tokens that templates do not tell, in the range at hand.
+    grams: GramSet,
+    /// The hashes of the tokens that templates tell, of those that came so far.
+    told: HashMap<u16, Hashes>,
+    /// The template of the row at hand, and what it tells.
+    template: (u16, Hashes),
     lowered: String,
     /// There are more ranges or texts than an index can have: the segment gets none.
     overfull: bool,
@@ -136,13 +145,21 @@ impl IndexBuilder {
             repeated: Vec::new(),
             texts: Vec::new(),
             ranges: 0,
+            grams: GramSet::new(),
+            told: HashMap::new(),
+            template: (UNKNOWN, Hashes::default()),
             lowered: String::new(),
             overfull: false,
         }
     }
 
-    /// Adds the next rows of the row group at hand, in the order of the file.
-    pub(crate) fn add(&mut self, rows: &RecordBatch) -> Result<()> {
+    /// Adds the next rows of the row group at hand, in the order of the file, and their templates.
+    pub(in crate::segment) fn add(
+        &mut self,
+        rows: &RecordBatch,
+        templates: &[u16],
+        miner: &Miner,
+    ) -> Result<()> {
         let texts = |name: &'static str| {
             rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).ok_or_else(|| {
                 Error::InvalidBatch { column: name.to_owned(), reason: "is not text".to_owned() }
@@ -150,7 +167,10 @@ impl IndexBuilder {
         };
         let (messages, traces) = (texts(column::MESSAGE)?, texts(column::TRACE_ID)?);
         let spans = texts(column::SPAN_ID)?;
-        for row in 0..rows.num_rows() {
+        for (row, template) in (0..rows.num_rows()).zip(templates) {
+            if *template != self.template.0 {
+                self.begin_template(*template, miner);
+            }
             if messages.is_valid(row) {
                 self.add_tokens(messages.value(row));
             }
@@ -171,10 +191,23 @@ impl IndexBuilder {
         }
     }
 
+    fn begin_template(&mut self, template: u16, miner: &Miner) {
+        let told = self.told.remove(&template).unwrap_or_else(|| {
+            let words = miner.told_words(template).map(<[u8]>::to_ascii_lowercase);
+            words.map(|word| term_hash(self.seed, TermKind::Message, &word)).collect()
+        });
+        let (before, of_before) = std::mem::replace(&mut self.template, (template, told));
+        self.told.insert(before, of_before);
+    }
+
     fn add_tokens(&mut self, text: &str) {
         if !text.is_ascii() {
             for token in tokens(text) {
-                self.add_lowered(TermKind::Message, token.text);
+                let mut lowered = std::mem::take(&mut self.lowered);
+                lowered.clear();
+                lower_into(token.text, &mut lowered);
+                self.add_token(lowered.as_bytes());
+                self.lowered = lowered;
             }
             return;
         }
@@ -188,31 +221,34 @@ impl IndexBuilder {
             if IS_TOKEN_BYTE.get(usize::from(*byte)) == Some(&true) {
                 start = start.or(Some(at));
             } else if let Some(start) = start.take() {
-                self.add_term(TermKind::Message, bytes.get(start..at).unwrap_or_default());
+                self.add_token(bytes.get(start..at).unwrap_or_default());
             }
         }
         if let Some(start) = start {
-            self.add_term(TermKind::Message, bytes.get(start..).unwrap_or_default());
+            self.add_token(bytes.get(start..).unwrap_or_default());
         }
         self.lowered = lowered;
     }
 
     fn add_value(&mut self, kind: TermKind, values: &StringArray, row: usize) {
         if values.is_valid(row) {
-            self.add_lowered(kind, values.value(row));
+            let mut lowered = std::mem::take(&mut self.lowered);
+            lowered.clear();
+            lower_into(values.value(row), &mut lowered);
+            self.add_term(kind, lowered.as_bytes());
+            self.lowered = lowered;
         }
     }
 
-    fn add_lowered(&mut self, kind: TermKind, text: &str) {
-        let mut lowered = std::mem::take(&mut self.lowered);
-        lowered.clear();
-        lower_into(text, &mut lowered);
-        self.add_term(kind, lowered.as_bytes());
-        self.lowered = lowered;
+    fn add_token(&mut self, lowered: &[u8]) {
+        let hash = self.add_term(TermKind::Message, lowered);
+        if !self.template.1.contains(&hash) {
+            self.grams.add(lowered);
+        }
     }
 
-    /// Adds a term of the row at hand.
-    fn add_term(&mut self, kind: TermKind, lowered: &[u8]) {
+    /// Adds a term of the row at hand. Returns its hash.
+    fn add_term(&mut self, kind: TermKind, lowered: &[u8]) -> u64 {
         let hash = term_hash(self.seed, kind, lowered);
         let row = self.range_rows;
         match self.range.entry(hash) {
@@ -234,9 +270,15 @@ impl IndexBuilder {
                 }
             }
         }
+        hash
     }
 
     fn end_range(&mut self) {
+        let mut grams = std::mem::take(&mut self.grams);
+        for gram in grams.drain() {
+            self.add_term(TermKind::Gram, &gram);
+        }
+        self.grams = grams;
         self.overfull |= self.ranges >= RANGES_MAX;
         if !self.overfull {
             let terms = std::mem::take(&mut self.range);
@@ -312,6 +354,7 @@ impl IndexBuilder {
             return Ok(None);
         };
         let head = Head {
+            version: INDEX_FORMAT_VERSION,
             tokenizer_version: u32::from(TOKENIZER_VERSION),
             seed: self.seed,
             ranges: self.ranges,

@@ -11,7 +11,11 @@
 use bytes::{Buf, BufMut, Bytes};
 
 /// The version of the index format.
-pub const INDEX_FORMAT_VERSION: u32 = 2;
+pub const INDEX_FORMAT_VERSION: u32 = 3;
+/// The oldest version that is read.
+const OLDEST_VERSION: u32 = 2;
+/// The first version with terms of [`super::TermKind::Gram`].
+pub(super) const GRAMS_SINCE: u32 = 3;
 /// Rows of a range: those of a full page.
 pub const RANGE_ROWS: u64 = 8_192;
 
@@ -40,6 +44,7 @@ pub(super) struct Block {
 /// What the head says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {
+    pub(super) version: u32,
     pub(super) tokenizer_version: u32,
     /// Of the hashes.
     pub(super) seed: u64,
@@ -59,7 +64,7 @@ impl Head {
     /// The head with its trailer.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD_FIXED_BYTES + BLOCK_BYTES * self.blocks.len() + TRAILER_BYTES);
-        out.put_u32_le(INDEX_FORMAT_VERSION);
+        out.put_u32_le(self.version);
         out.put_u32_le(self.tokenizer_version);
         out.put_u64_le(self.seed);
         out.put_u32_le(self.ranges);
@@ -94,7 +99,7 @@ impl Head {
             return Err(format!("an index head of {} bytes", head.len()));
         }
         let version = head.get_u32_le();
-        if version != INDEX_FORMAT_VERSION {
+        if !(OLDEST_VERSION..=INDEX_FORMAT_VERSION).contains(&version) {
             return Err(format!("index format version {version}"));
         }
         let tokenizer_version = head.get_u32_le();
@@ -120,6 +125,7 @@ impl Head {
         let templates_start =
             start.checked_sub(templates_bytes as usize).ok_or("the templates are not in the tail")?;
         let head = Self {
+            version,
             tokenizer_version,
             seed,
             ranges,

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   range      8,192 rows of a row group (its last has fewer); counted through the whole segment
-//!   term       a token of `message`, or the whole of a `trace_id` or `span_id`; in lower case
+//!   term       a token of `message`, or the whole of a `trace_id` or `span_id`, or three letters in a row of a token
+//!              that its template does not say; in lower case
 //!
 //!            term ──hash──► in more than 8 ranges?
 //!                            ├─ frequent: its text, how many rows hold it (exact), and its ranges (exact)
@@ -13,12 +14,16 @@
 //! these lose is that one lookup in sixty finds a range too many. So an index may over-match, and never misses: rows
 //! are always looked at again. Only the count of a frequent term is exact.
 //!
+//! Letters in a row answer for substrings: templates (`template/`) decide for what all messages of theirs have in common, and these
+//! say what may stand in their slots.
+//!
 //! Everything here is sync and reads no store: [`TokenIndex`] says which bytes to bring for a term, and takes them.
 
 mod bits;
 mod builder;
 mod format;
 mod frequent;
+mod grams;
 mod ranges;
 mod rare;
 mod reader;
@@ -27,6 +32,7 @@ mod reader;
 mod tests;
 
 pub use format::{INDEX_FORMAT_VERSION, RANGE_ROWS};
+pub use grams::grams;
 pub use ranges::RangeSet;
 pub use reader::{Hits, Piece, TokenIndex};
 
@@ -43,6 +49,8 @@ pub enum TermKind {
     TraceId,
     /// The whole of a `span_id`.
     SpanId,
+    /// Three letters in a row of a token in a slot; see [`grams`].
+    Gram,
 }
 
 impl TermKind {
@@ -52,6 +60,7 @@ impl TermKind {
             Self::Message => 0,
             Self::TraceId => 1,
             Self::SpanId => 2,
+            Self::Gram => 3,
         }
     }
 }

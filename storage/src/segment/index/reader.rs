@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::format::{Head, block_of};
+use super::format::{GRAMS_SINCE, Head, block_of};
 use super::frequent::Dictionary;
-use super::{RangeSet, Term, rare};
+use super::{RangeSet, Term, TermKind, rare};
 use crate::segment::template::Templates;
 use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION};
 
@@ -69,6 +69,11 @@ impl TokenIndex {
     /// Whether its terms are those of this build's tokenizer; another one's answer nothing.
     pub fn is_usable(&self) -> bool {
         self.head.tokenizer_version == u32::from(TOKENIZER_VERSION)
+    }
+
+    /// Whether it has terms of [`super::TermKind::Gram`].
+    pub const fn has_grams(&self) -> bool {
+        self.head.version >= GRAMS_SINCE
     }
 
     /// Bytes that the parsed index takes in memory, its pieces included.
@@ -151,8 +156,11 @@ impl TokenIndex {
     pub fn lookup(&self, term: &Term, rare: Option<&Bytes>) -> Result<Hits> {
         if let Some(frequent) = self.frequent.get() {
             let found = frequent.lookup(&term.key());
-            if let Some(hits) = found.map_err(|reason| self.corrupt(Piece::Frequent, reason))? {
-                return Ok(hits);
+            if let Some(Hits { ranges, rows }) =
+                found.map_err(|reason| self.corrupt(Piece::Frequent, reason))?
+            {
+                // Of grams only their ranges are counted.
+                return Ok(Hits { ranges, rows: rows.filter(|_| term.kind() != TermKind::Gram) });
             }
         }
         let mut ranges = RangeSet::none(self.head.ranges);

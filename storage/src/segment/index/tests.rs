@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::builder::EncodedIndex;
 use super::format::{Head, RARE_RANGES_MAX, block_of};
 use super::*;
-use crate::segment::template::Templates;
+use crate::segment::template::{Templates, TemplatesBuilder, UNKNOWN};
 use crate::{ErrorKind, column, lower, tokens};
 
 /// Where the index lies in the made-up object.
@@ -30,12 +30,13 @@ fn batch(rows: &[Row]) -> RecordBatch {
     .unwrap()
 }
 
-/// Each group of rows is a row group.
+/// Each group of rows is a row group, and their templates tell nothing.
 fn build(groups: &[Vec<Row>]) -> EncodedIndex {
     let mut builder = IndexBuilder::new(7);
+    let miner = TemplatesBuilder::new(7).miner;
     for group in groups {
         for rows in group.chunks(1_000) {
-            builder.add(&batch(rows)).unwrap();
+            builder.add(&batch(rows), &vec![UNKNOWN; rows.len()], &miner).unwrap();
         }
         builder.end_row_group();
     }
@@ -74,7 +75,10 @@ fn truth(groups: &[Vec<Row>]) -> BTreeMap<Term, (BTreeSet<u32>, u64)> {
             for (message, trace) in rows {
                 let words = tokens(message).map(|token| Term::new(TermKind::Message, token.text));
                 let values = trace.iter().map(|trace| Term::new(TermKind::TraceId, trace));
-                for term in words.chain(values).collect::<BTreeSet<_>>() {
+                let lowered: Vec<_> = tokens(message).map(|token| lower(token.text)).collect();
+                let grams = lowered.iter().flat_map(|token| grams(token));
+                let grams = grams.map(|gram| Term::new(TermKind::Gram, gram));
+                for term in words.chain(values).chain(grams).collect::<BTreeSet<_>>() {
                     let (ranges, rows) = terms.entry(term).or_default();
                     ranges.insert(range);
                     *rows += 1;
@@ -126,6 +130,27 @@ fn an_absent_term_rarely_finds_a_range() {
     assert!(hits < 80, "{hits} of 2,000 absent terms found a range");
     let other = look_up(&index, &opened, &Term::new(TermKind::TraceId, "every"));
     assert_eq!(other.ranges.count(), 0, "kinds are told apart");
+}
+
+#[test]
+fn grams_are_of_what_templates_do_not_tell() {
+    let mut templates = TemplatesBuilder::new(7);
+    let rows: Vec<_> = (0..100).map(|at| row(format!("Request k9{at} timed_out"))).collect();
+    let masks: Vec<_> = rows.iter().map(|(message, _)| templates.miner.add(message)).collect();
+    templates.miner.end_row_group();
+    let of_rows: Vec<_> = masks.into_iter().map(|mask| templates.miner.template(mask)).collect();
+    let build = |of_rows: &[u16]| {
+        let mut builder = IndexBuilder::new(7);
+        builder.add(&batch(&rows), of_rows, &templates.miner).unwrap();
+        builder.finish(&Templates::default()).unwrap().unwrap()
+    };
+    let (told, untold) = (build(&of_rows), build(&[UNKNOWN; 100]));
+    for (gram, of_template) in [("req", false), ("d_o", false), ("k97", true), ("k98", true)] {
+        let has = |index| !look_up(index, &open(index), &Term::new(TermKind::Gram, gram)).ranges.is_empty();
+        assert_eq!((has(&told), has(&untold)), (of_template, true), "{gram}");
+    }
+    let word = look_up(&told, &open(&told), &Term::new(TermKind::Message, "timed_out"));
+    assert_eq!(word.ranges.count(), 1, "tokens are terms wherever they stand");
 }
 
 #[test]
@@ -187,7 +212,8 @@ proptest! {
             let hits = look_up(&index, &opened, &term);
             prop_assert!(ranges.iter().all(|range| hits.ranges.contains(*range)), "{term:?}: {hits:?}");
             let is_frequent = ranges.len() > RARE_RANGES_MAX;
-            prop_assert_eq!(hits.rows, is_frequent.then_some(rows), "{:?}", term);
+            let is_counted = is_frequent && term.kind() != TermKind::Gram;
+            prop_assert_eq!(hits.rows, is_counted.then_some(rows), "{:?}", term);
             if is_frequent {
                 prop_assert_eq!(hits.ranges.iter().collect::<BTreeSet<_>>(), ranges);
             }

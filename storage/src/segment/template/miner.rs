@@ -33,7 +33,7 @@ const FREQUENT_ROWS_MIN: u64 = 8;
 const LOOSE_MAX: usize = 64;
 
 /// The template of rows of which nothing is known.
-pub(super) const UNKNOWN: u16 = 0;
+pub(in crate::segment) const UNKNOWN: u16 = 0;
 
 /// A mask that was seen.
 #[derive(Debug)]
@@ -197,6 +197,17 @@ impl Miner {
     pub(in crate::segment) fn is_loose(&self, template: u16) -> bool {
         let draft = usize::from(template).checked_sub(1).and_then(|place| self.drafts.get(place));
         draft.is_none_or(|draft| draft.is_loose)
+    }
+
+    /// Words that every message of a template holds, now and in all row groups to come. Those of a loose template may still
+    /// become slots, so it tells none.
+    pub(in crate::segment) fn told_words(&self, template: u16) -> impl Iterator<Item = &[u8]> {
+        let draft = usize::from(template).checked_sub(1).and_then(|place| self.drafts.get(place));
+        let words = draft.filter(|draft| !draft.is_loose).map_or(&[] as &[Part], |draft| &draft.words);
+        words.iter().filter_map(|word| match word {
+            Part::Text(text) => Some(&**text),
+            Part::Slot(_) => None,
+        })
     }
 
     /// All templates.

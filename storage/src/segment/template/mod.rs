@@ -24,6 +24,7 @@ mod tests;
 pub use mask::{ByteSet, Slot};
 
 pub(super) use builder::TemplatesBuilder;
+pub(super) use miner::{Miner, UNKNOWN};
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
