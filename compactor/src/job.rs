@@ -4,8 +4,8 @@
 //!   open inputs ─► read their order ─► plan ─► for each slice: read, sort, encode ─► compare rows ─► put
 //! ```
 //!
-//! Memory: 24 bytes for each row of the inputs, the rows of one slice ([`SLICE_BYTES_MAX`]), the compressed row
-//! groups being read, and the encoded segment.
+//! Memory: 8 bytes for each row of the inputs (24 while they are planned), the rows of one slice ([`SLICE_BYTES_MAX`]),
+//! the compressed row groups being read, and the encoded segment.
 
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Input row groups are sorted by source inside, so the rows of a slice of time lie scattered in them. The plan holds
-//! 24 bytes for each row and so knows them exactly; the job then reads just these, slice by slice, and never holds
-//! more than one slice of rows.
+//! 8 bytes for each row (24 while they are sorted) and so knows them exactly; the job then reads just these, slice by
+//! slice, and never holds more than one slice of rows.
 
 use std::ops::Range;
 
@@ -78,14 +78,15 @@ impl MergePlanBuilder {
                 return Err(RepeatedRow { row_id: a.id, inputs: (input(a), input(b)) });
             }
         }
-        let (groups, origins, fingerprint) = (self.groups, self.origins, self.fingerprint);
-        let slices = row_group_sizes(origins.len(), full_rows).into_iter().scan(0, |start, size| {
+        let (groups, fingerprint) = (self.groups, self.fingerprint);
+        let rows: Vec<_> = self.origins.into_iter().map(|origin| (origin.group, origin.row)).collect();
+        let slices = row_group_sizes(rows.len(), full_rows).into_iter().scan(0, |start, size| {
             let slice = *start..*start + size;
             *start = slice.end;
             Some(slice)
         });
         let slices = slices.collect();
-        Ok(MergePlan { groups, origins, fingerprint, slices })
+        Ok(MergePlan { groups, rows, fingerprint, slices })
     }
 }
 
@@ -100,7 +101,8 @@ pub(crate) struct RepeatedRow {
 #[derive(Debug)]
 pub(crate) struct MergePlan {
     groups: Vec<Group>,
-    origins: Vec<Origin>,
+    /// Row group and row there, in order of time.
+    rows: Vec<(u32, u32)>,
     fingerprint: RowFingerprint,
     slices: Vec<Range<usize>>,
 }
@@ -118,9 +120,8 @@ impl MergePlan {
 
     /// What to read for a slice.
     pub(crate) fn slice(&self, at: usize) -> Vec<Pick> {
-        let slice = self.slices.get(at).and_then(|slice| self.origins.get(slice.clone()));
-        let mut rows: Vec<(u32, u32)> =
-            slice.unwrap_or_default().iter().map(|origin| (origin.group, origin.row)).collect();
+        let slice = self.slices.get(at).and_then(|slice| self.rows.get(slice.clone()));
+        let mut rows = slice.unwrap_or_default().to_vec();
         rows.sort_unstable();
         let pick = |rows: &[(u32, u32)]| {
             let (number, _) = rows.first()?;

@@ -11,6 +11,7 @@ use ironbark_storage::{
     Ambient, Day, Error as StorageError, ErrorKind, Lease, LeaseTerms, Leases, Manifest, ManifestEdit,
     ManifestLog, Partition, SegmentMeta, Store, TableRef, Timestamp, list_tables,
 };
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::config::{CompactorConfig, ns};
@@ -45,18 +46,21 @@ enum Urgency {
     Settle,
 }
 
-/// Compacts the tables of a store. Any number may run at once.
+/// Compacts the tables of a store. Any number may run at once; one and its clones merge one thing at a time.
 #[derive(Clone, Debug)]
 pub struct Compactor {
     config: CompactorConfig,
     store: Store,
     ambient: Ambient,
+    /// Held from the choice of a merge to its commit. Who settles a table while a round merges it would otherwise merge
+    /// the same rows, and twice the memory of a merge would be in use.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Compactor {
     /// A compactor; nothing happens yet.
     pub fn new(config: CompactorConfig, store: Store, ambient: Ambient) -> Self {
-        Self { config, store, ambient }
+        Self { config, store, ambient, turn: Arc::default() }
     }
 
     /// One round: every table is compacted and its garbage collected. A table that fails is in the report's failures
@@ -170,6 +174,7 @@ impl Compactor {
 
     async fn compact(&self, table: &TableRef, urgency: Urgency, report: &mut Report) -> Result<()> {
         let log = ManifestLog::new(&self.store, table.clone(), self.ambient.clone());
+        let mut turn = self.turn.lock().await;
         let mut manifest = log.load().await?;
         let merges_max = match urgency {
             Urgency::Background => MERGES_PER_ROUND_MAX,
@@ -192,6 +197,10 @@ impl Compactor {
                     failed.insert(spec.partition.day, error);
                 }
             }
+            // Whoever waits comes first, and may leave less to be done.
+            drop(turn);
+            turn = self.turn.lock().await;
+            manifest = log.refresh(&manifest).await?;
         }
         failed.into_values().next().map_or(Ok(()), Err)
     }

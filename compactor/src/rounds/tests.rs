@@ -269,6 +269,21 @@ async fn two_compactors_merge_once() {
 }
 
 #[tokio::test]
+async fn who_settles_beside_a_round_merges_nothing_twice() {
+    let mut world = World::new(11);
+    for at in 0..6 {
+        world.flush(&[at, at + 10, at + 20]).await;
+    }
+    let compactor = world.compactor(eager());
+    let (round, settled) = tokio::join!(compactor.run_once(), compactor.settle(&world.table));
+    let (round, settled) = (round.unwrap(), settled.unwrap());
+    let both = (round.merges + settled.merges, round.conflicts + settled.conflicts);
+    // To level 1, and then to level 2.
+    assert_eq!((both, round.rows + settled.rows), ((2, 0), 36));
+    assert_eq!(world.read().await, world.rows);
+}
+
+#[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let mut world = World::new(7);
     for at in 0..4 {
