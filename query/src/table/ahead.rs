@@ -51,16 +51,22 @@ impl Wanted {
         part: Option<&FileRange>,
     ) -> Vec<Range<u64>> {
         let mut ranges = Vec::new();
+        let mut bytes = 0;
         for (row_group, access) in access.inner().iter().enumerate() {
             let start = metadata.row_groups().get(row_group).map_or(0, row_group_start);
             let is_ours = part.is_none_or(|part| (part.start..part.end).contains(&start));
             let is_read = is_ours && access.should_scan();
+            let known = ranges.len();
             if is_read && self.add(metadata, row_group, access, &mut ranges).is_none() {
                 return Vec::new();
             }
+            let added = ranges.iter().skip(known);
+            bytes += added.map(|range| range.end.saturating_sub(range.start)).sum::<u64>();
+            if bytes > AHEAD_BYTES_MAX {
+                return Vec::new();
+            }
         }
-        let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
-        if bytes > AHEAD_BYTES_MAX { Vec::new() } else { ranges }
+        ranges
     }
 
     /// `None` where the end of the segment does not say where pages lie.

@@ -34,6 +34,7 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics as ChunkStatistics;
 
 use super::TailCache;
+use super::segments::in_turn;
 
 /// Without a filter up to so many rows are read by one partition: the newest row group of a segment has as many.
 const ALONE_ROWS_MAX: usize = 8_192;
@@ -123,8 +124,15 @@ fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
             continue;
         }
         let statistics = of_row_group(file.statistics.as_deref()?, group, time_of(group, timestamp)?)?;
-        let range = Some(FileRange { start, end });
-        pieces.push(PartitionedFile { range, ..file.clone().with_statistics(Arc::new(statistics)) });
+        let mut piece = file.clone().with_statistics(Arc::new(statistics));
+        piece.range = Some(FileRange { start, end });
+        if let Some(group) = access.and_then(|access| access.inner().get(place)) {
+            // Whoever opens a piece copies all of its selection.
+            let mut access = ParquetAccessPlan::new_none(groups.len());
+            access.set(place, group.clone());
+            piece = piece.with_extension(access);
+        }
+        pieces.push(piece);
     }
     Some(pieces)
 }
@@ -174,15 +182,4 @@ fn time(file: &PartitionedFile) -> Option<(i64, i64)> {
 /// The place of the timestamp in what files have statistics of.
 fn timestamp() -> Option<usize> {
     LogSchema::stored().index_of(column::TIMESTAMP).ok()
-}
-
-/// Deals files out to so many groups; with more groups than files some are empty, so that the plan above stays right.
-fn in_turn(files: Vec<PartitionedFile>, count: usize) -> Vec<FileGroup> {
-    let mut groups = vec![FileGroup::default(); count.max(1)];
-    for (place, file) in files.into_iter().enumerate() {
-        if let Some(group) = groups.get_mut(place % count.max(1)) {
-            group.push(file);
-        }
-    }
-    groups
 }

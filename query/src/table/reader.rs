@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::DataFusionError;
-use datafusion::datasource::listing::{FileRange, PartitionedFile};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
@@ -75,12 +75,11 @@ impl ParquetFileReaderFactory for SegmentReaders {
         let meta = file.extensions.get::<Arc<SegmentMeta>>().cloned();
         let meta = meta.ok_or_else(|| DataFusionError::Internal("a file that is no segment".to_owned()))?;
         let counter = |name| MetricBuilder::new(metrics).counter(name, partition);
-        let access = file.extension::<ParquetAccessPlan>().cloned();
-        let ahead = access.zip(file.extension::<Arc<Wanted>>().cloned());
-        let ahead = ahead.map(|(access, wanted)| Ahead { access, wanted, part: file.range.clone() });
+        let key = file.object_meta.location.clone();
+        let is_selected = file.extension::<ParquetAccessPlan>().is_some();
         Ok(Box::new(SegmentReader {
-            key: file.object_meta.location,
-            ahead,
+            key,
+            ahead: is_selected.then_some(Ahead(file)),
             held: Held::default(),
             parquet: None,
             meta,
@@ -95,16 +94,14 @@ impl ParquetFileReaderFactory for SegmentReaders {
     }
 }
 
-/// Which rows are selected of which part of a segment, and of which columns.
-struct Ahead {
-    access: ParquetAccessPlan,
-    wanted: Arc<Wanted>,
-    part: Option<FileRange>,
-}
+/// A file that says which rows are selected of which part of a segment, and of which columns.
+struct Ahead(PartitionedFile);
 
 impl Ahead {
     fn ranges(&self, parquet: &ParquetMetaData) -> Vec<Range<u64>> {
-        self.wanted.ranges(parquet, &self.access, self.part.as_ref())
+        let Self(file) = self;
+        let said = file.extension::<Arc<Wanted>>().zip(file.extension::<ParquetAccessPlan>());
+        said.map(|(wanted, access)| wanted.ranges(parquet, access, file.range.as_ref())).unwrap_or_default()
     }
 }
 

@@ -64,26 +64,15 @@ impl SegmentScan<'_> {
         if let Some(conditions) = &self.conditions {
             source = source.with_predicate(Arc::clone(conditions));
         }
+        let partitions = self.state.config().target_partitions().clamp(1, files.len().max(1));
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(SEGMENTS_URL)?, Arc::new(source))
-            .with_file_groups(self.groups(files))
+            .with_file_groups(in_turn(files, partitions))
             .with_statistics(statistics)
             .with_limit(self.limit)
             .with_expr_adapter(Some(Arc::new(PromotedTagsAdapters)))
             .with_projection_indices(Some(self.columns.to_vec()))?
             .build();
         Ok(DataSourceExec::from_data_source(config))
-    }
-
-    /// Deals the files out in turn, so that every group begins with its newest.
-    fn groups(&self, files: Vec<PartitionedFile>) -> Vec<FileGroup> {
-        let count = self.state.config().target_partitions().clamp(1, files.len().max(1));
-        let mut groups = vec![FileGroup::default(); count];
-        for (place, file) in files.into_iter().enumerate() {
-            if let Some(group) = groups.get_mut(place % count) {
-                group.push(file);
-            }
-        }
-        groups
     }
 
     fn file(&self, segment: Narrowed, wanted: &Arc<Wanted>) -> PartitionedFile {
@@ -103,6 +92,17 @@ impl SegmentScan<'_> {
         }
         file.with_statistics(Arc::new(statistics))
     }
+}
+
+/// Deals files out to so many groups, so that every group begins with the first ones; with more groups than files some are empty.
+pub(super) fn in_turn(files: Vec<PartitionedFile>, count: usize) -> Vec<FileGroup> {
+    let mut groups = vec![FileGroup::default(); count.max(1)];
+    for (place, file) in files.into_iter().enumerate() {
+        if let Some(group) = groups.get_mut(place % count.max(1)) {
+            group.push(file);
+        }
+    }
+    groups
 }
 
 /// What the manifest says of a segment, in DataFusion's words; every number is exact for the whole of it.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::format::{GRAMS_SINCE, Head, block_of};
 use super::frequent::Dictionary;
 use super::{RangeSet, Term, TermKind, rare};
-use crate::segment::template::Templates;
+use crate::segment::template::{Run, Templates};
 use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION};
 
 /// Which rows of a segment may hold a term.
@@ -88,9 +88,12 @@ impl TokenIndex {
         self.templates.get().is_some()
     }
 
-    /// The templates of the segment's messages; `None` where there are none. Fails with [`Error::Corrupt`] if they are
-    /// damaged.
-    pub fn templates(&self) -> Result<Option<Arc<Templates>>> {
+    /// The templates of the segment's messages, whose row groups have so many rows; `None` where there are none. Fails with
+    /// [`Error::Corrupt`] if they are damaged, or of other rows.
+    pub(in crate::segment) fn templates(
+        &self,
+        rows: impl Iterator<Item = u64>,
+    ) -> Result<Option<Arc<Templates>>> {
         if self.encoded_templates.is_empty() {
             return Ok(None);
         }
@@ -103,6 +106,10 @@ impl TokenIndex {
         }
         let templates = Templates::decode(&self.encoded_templates);
         let templates = Arc::new(templates.map_err(|reason| self.wrong_templates(&reason))?);
+        let of_group = |runs: &Vec<Run>| runs.iter().map(|run| u64::from(run.rows)).sum::<u64>();
+        if !rows.eq(templates.row_groups.iter().map(of_group)) {
+            return Err(self.wrong_templates("they are of other rows"));
+        }
         Ok(Some(Arc::clone(self.templates.get_or_init(|| templates))))
     }
 
@@ -180,7 +187,7 @@ impl TokenIndex {
     }
 
     /// The error of templates that cannot be right.
-    pub(in crate::segment) fn wrong_templates(&self, reason: &str) -> Error {
+    fn wrong_templates(&self, reason: &str) -> Error {
         let offset = self.place(Piece::Frequent).end;
         Error::Corrupt { object: self.object.clone(), offset, reason: format!("templates: {reason}") }
     }
