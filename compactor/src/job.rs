@@ -97,7 +97,7 @@ impl<'a> MergeJob<'a> {
             let rows = read_slice(inputs, plan.slice(at)).await?;
             let mut begun = match writer.take() {
                 Some(begun) => begun,
-                None => self.begin(inputs, &rows)?,
+                None => self.begin(inputs, plan, &rows)?,
             };
             // Sorting and compressing keep a core busy for a while: not on a thread that serves others.
             let encode = move || begun.write(&rows).map(|()| begun);
@@ -105,13 +105,18 @@ impl<'a> MergeJob<'a> {
         }
         let writer = match writer {
             Some(writer) => writer,
-            None => self.begin(inputs, &[])?,
+            None => self.begin(inputs, plan, &[])?,
         };
         Ok(tokio::task::spawn_blocking(move || writer.finish()).await??)
     }
 
     /// The new segment before its first slice of rows.
-    fn begin(&self, inputs: &[SegmentReader], first: &[RecordBatch]) -> Result<SegmentWriter> {
+    fn begin(
+        &self,
+        inputs: &[SegmentReader],
+        plan: &MergePlan,
+        first: &[RecordBatch],
+    ) -> Result<SegmentWriter> {
         let id = SegmentId::from_u128(self.ambient.uuid().as_u128());
         let compaction_level = self.spec.compaction_level;
         let options = SegmentOptions { compaction_level, ..SegmentOptions::default() };
@@ -120,7 +125,7 @@ impl<'a> MergeJob<'a> {
             None => PromotedTags::choose(first, options.promote_rows_min)?,
         };
         let now = self.ambient.clock.now();
-        Ok(SegmentWriter::new(id, &self.spec.partition, options, promoted, now)?)
+        Ok(SegmentWriter::new(id, &self.spec.partition, options, promoted, plan.digits(), now)?)
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use ironbark_storage::{RowFingerprint, row_group_sizes};
+use ironbark_storage::{RowFingerprint, TimeDigits, row_group_sizes};
 use parquet::arrow::arrow_reader::RowSelection;
 
 /// A row of an input.
@@ -45,6 +45,7 @@ pub(crate) struct MergePlanBuilder {
     groups: Vec<Group>,
     origins: Vec<Origin>,
     fingerprint: RowFingerprint,
+    digits: TimeDigits,
 }
 
 impl MergePlanBuilder {
@@ -56,6 +57,7 @@ impl MergePlanBuilder {
     /// Adds rows of the row group begun last.
     pub(crate) fn add(&mut self, times: &[i64], ids: &arrow::array::Int64Array) {
         self.fingerprint.add(ids);
+        self.digits.add(times);
         let number = self.groups.len().saturating_sub(1);
         let (Ok(number), Some(group)) = (u32::try_from(number), self.groups.last_mut()) else { return };
         for (time, id) in times.iter().zip(ids.values()) {
@@ -78,15 +80,15 @@ impl MergePlanBuilder {
                 return Err(RepeatedRow { row_id: a.id, inputs: (input(a), input(b)) });
             }
         }
-        let (groups, fingerprint) = (self.groups, self.fingerprint);
-        let rows: Vec<_> = self.origins.into_iter().map(|origin| (origin.group, origin.row)).collect();
+        let Self { groups, origins, fingerprint, digits } = self;
+        let rows: Vec<_> = origins.into_iter().map(|origin| (origin.group, origin.row)).collect();
         let slices = row_group_sizes(rows.len(), full_rows).into_iter().scan(0, |start, size| {
             let slice = *start..*start + size;
             *start = slice.end;
             Some(slice)
         });
         let slices = slices.collect();
-        Ok(MergePlan { groups, rows, fingerprint, slices })
+        Ok(MergePlan { groups, rows, fingerprint, digits, slices })
     }
 }
 
@@ -104,6 +106,7 @@ pub(crate) struct MergePlan {
     /// Row group and row there, in order of time.
     rows: Vec<(u32, u32)>,
     fingerprint: RowFingerprint,
+    digits: TimeDigits,
     slices: Vec<Range<usize>>,
 }
 
@@ -111,6 +114,11 @@ impl MergePlan {
     /// The inputs' rows.
     pub(crate) fn fingerprint(&self) -> RowFingerprint {
         self.fingerprint
+    }
+
+    /// Which digits their times have.
+    pub(crate) fn digits(&self) -> TimeDigits {
+        self.digits
     }
 
     /// How many slices there are.
@@ -153,6 +161,7 @@ mod tests {
         builder.add(&[2, 4], &Int64Array::from(vec![20, 40]));
         let plan = builder.finish(3).unwrap();
         assert_eq!((plan.slices(), plan.fingerprint().rows), (2, 5));
+        assert_eq!(plan.digits(), TimeDigits::Nanoseconds);
         let picks = |at| {
             let picks = plan.slice(at).into_iter().map(|pick| {
                 let rows: Vec<_> = pick.selection.iter().map(|run| (run.skip, run.row_count)).collect();

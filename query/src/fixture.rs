@@ -14,9 +14,9 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use ironbark_storage::clock::ManualClock;
 use ironbark_storage::{
-    Ambient, BufferView, Day, Epoch, LogBatchBuilder, Manifest, ManifestEdit, Partition, RowId, RowIdRange,
-    RowRef, SegmentId, SegmentMeta, SegmentOptions, Snapshot, Store, TableName, TableRef, Tables, TagKind,
-    TagSet, TenantId, TimeRange, TimeWindow, Timestamp, encode_segment, put_segment,
+    Ambient, BufferView, Day, EncodedSegment, Epoch, LogBatchBuilder, Manifest, ManifestEdit, Partition,
+    RowId, RowIdRange, RowRef, SegmentId, SegmentMeta, SegmentOptions, Snapshot, Store, TableName, TableRef,
+    Tables, TagKind, TagSet, TenantId, TimeRange, TimeWindow, Timestamp, encode_segment, put_segment,
 };
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -127,6 +127,13 @@ impl Tables for TestTables {
             }
         };
         Ok(Snapshot::compose(manifest, buffers, Timestamp::from_ns(START)))
+    }
+}
+
+impl TestTables {
+    /// Rows stored from now on get ids that lie so many further.
+    pub(crate) fn skip_rows(&self, rows: u64) {
+        self.next_row.fetch_add(rows, Ordering::SeqCst);
     }
 }
 
@@ -277,14 +284,19 @@ impl Fixture {
             let mut segment =
                 encode_segment(id, &partition, &[batch], &options, Timestamp::from_ns(START)).unwrap();
             edit(&mut segment.meta);
-            put_segment(self.store.as_ref(), &self.table, &segment).await.unwrap();
-            let mut state = self.tables.state.lock();
-            let entry = state.tables.entry(self.table.clone());
-            let (manifest, _) =
-                entry.or_insert_with(|| (Arc::new(Manifest::empty(self.table.clone())), Vec::new()));
-            let edit = ManifestEdit::Replace { remove: Vec::new(), add: vec![segment.meta] };
-            *manifest = Arc::new(manifest.apply(&edit, Timestamp::from_ns(START)).unwrap());
+            self.put(segment).await;
         }
+    }
+
+    /// Adds a segment as it is.
+    pub(crate) async fn put(&self, segment: EncodedSegment) {
+        put_segment(self.store.as_ref(), &self.table, &segment).await.unwrap();
+        let mut state = self.tables.state.lock();
+        let entry = state.tables.entry(self.table.clone());
+        let (manifest, _) =
+            entry.or_insert_with(|| (Arc::new(Manifest::empty(self.table.clone())), Vec::new()));
+        let edit = ManifestEdit::Replace { remove: Vec::new(), add: vec![segment.meta] };
+        *manifest = Arc::new(manifest.apply(&edit, Timestamp::from_ns(START)).unwrap());
     }
 
     pub(crate) async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>> {

@@ -49,12 +49,13 @@ pub use partition::Partition;
 pub use row_id::{EPOCH_MAX, Epoch, RowId, RowIdRange, SEQUENCE_BITS, SEQUENCE_MAX};
 pub use schema::{LogSchema, SCHEMA_VERSION, column};
 pub use segment::{
-    ByteSet, EncodedSegment, Hits, INDEX_FORMAT_VERSION, IndexMeta, MINUTE_NS, Minute, MinuteLevelCount,
-    MinuteLevelCounts, PROMOTE_ROWS_MIN, PROMOTED_TAGS_MAX, PUT_WHOLE_BYTES_MAX, Part, Piece, PromotedTags,
-    RANGE_ROWS, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, RangeSet, RowFingerprint, Run, SEGMENT_FORMAT_VERSION,
-    SegmentColumns, SegmentId, SegmentMeta, SegmentOptions, SegmentReader, SegmentTail, SegmentWriter, Slot,
-    SourceLevelCount, Template, Templates, Term, TermKind, TokenIndex, assemble_tags, encode_segment, grams,
-    put_segment, read_segment, read_tail, row_group_sizes,
+    ByteSet, EncodedSegment, FileColumns, FileTimes, Hits, INDEX_FORMAT_VERSION, IndexMeta, MINUTE_NS,
+    Minute, MinuteLevelCount, MinuteLevelCounts, PROMOTE_ROWS_MIN, PROMOTED_TAGS_MAX, PUT_WHOLE_BYTES_MAX,
+    Part, Piece, PromotedTags, RANGE_ROWS, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, RangeSet, RowFingerprint,
+    Run, SEGMENT_FORMAT_VERSION, SegmentColumns, SegmentId, SegmentMeta, SegmentOptions, SegmentReader,
+    SegmentTail, SegmentWriter, Slot, SourceLevelCount, TIMESTAMP_NS, Template, Templates, Term, TermKind,
+    TimeDigits, TokenIndex, assemble_tags, assemble_times, encode_segment, grams, put_segment, read_segment,
+    read_tail, row_group_sizes,
 };
 pub use snapshot::{BufferView, Snapshot, Tables};
 pub use store::{Store, StoreUrl};

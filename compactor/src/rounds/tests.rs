@@ -1,5 +1,7 @@
 //! Whole rounds over a store in memory: rows are kept, garbage goes, races are harmless.
 
+mod versions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ use arrow::datatypes::Schema;
 use bytes::Bytes;
 use datafusion::datasource::listing::FileRange;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
-use ironbark_storage::{LogSchema, PromotedTags, column};
+use ironbark_storage::{FileColumns, LogSchema, column};
 use parquet::file::metadata::ParquetMetaData;
 
 use super::deal::row_group_start;
@@ -26,7 +26,6 @@ const AHEAD_BYTES_MAX: u64 = 4 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     columns: Vec<String>,
-    tags: bool,
 }
 
 impl Wanted {
@@ -35,11 +34,11 @@ impl Wanted {
         let tags =
             LogSchema::shown().fields().iter().all(|field| scan.column_with_name(field.name()).is_some());
         let names = scan.fields().iter().map(|field| field.name().clone());
-        Self { columns: names.filter(|name| tags || name != column::TAGS).collect(), tags }
+        Self { columns: names.filter(|name| tags || name != column::TAGS).collect() }
     }
 
     fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|column| column == name) || (self.tags && PromotedTags::is_column(name))
+        self.columns.iter().any(|column| column == name || FileColumns::is_part_of(name, column))
     }
 
     /// The bytes of these columns' pages with selected rows, of row groups that begin in `part`; none where they are too

@@ -30,8 +30,7 @@ use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_plan::ExecutionPlan;
 use ironbark_storage::{LogSchema, SegmentMeta, TimeRange, Timestamp, column};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::statistics::Statistics as ChunkStatistics;
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::TailCache;
 use super::segments::in_turn;
@@ -109,7 +108,6 @@ fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
     let meta = file.extension::<Arc<SegmentMeta>>()?;
     let tail = file.extension::<Arc<TailCache>>()?.known(meta.id)?;
     let access = file.extension::<ParquetAccessPlan>();
-    let timestamp = place_of_timestamp(&tail.parquet)?;
     let groups = tail.parquet.row_groups();
     let mut ends = groups.iter().skip(1).map(row_group_start).collect::<Vec<_>>();
     ends.push(i64::try_from(meta.bytes).ok()?);
@@ -123,7 +121,7 @@ fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
         if access.is_some_and(|access| !access.should_scan(place)) {
             continue;
         }
-        let statistics = of_row_group(file.statistics.as_deref()?, group, time_of(group, timestamp)?)?;
+        let statistics = of_row_group(file.statistics.as_deref()?, group, tail.row_group_time(place)?)?;
         let mut piece = file.clone().with_statistics(Arc::new(statistics));
         piece.range = Some(FileRange { start, end });
         if let Some(group) = access.and_then(|access| access.inner().get(place)) {
@@ -141,19 +139,6 @@ fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
 pub(super) fn row_group_start(group: &RowGroupMetaData) -> i64 {
     let first = group.columns().first();
     first.map_or(0, |chunk| chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset()))
-}
-
-fn place_of_timestamp(tail: &ParquetMetaData) -> Option<usize> {
-    let leaves = tail.file_metadata().schema_descr().columns();
-    leaves.iter().position(|leaf| leaf.path().parts() == [column::TIMESTAMP])
-}
-
-fn time_of(group: &RowGroupMetaData, timestamp: usize) -> Option<TimeRange> {
-    let ChunkStatistics::Int64(statistics) = group.columns().get(timestamp)?.statistics()? else {
-        return None;
-    };
-    let (min, max) = (*statistics.min_opt()?, *statistics.max_opt()?);
-    Some(TimeRange::new(Timestamp::from_ns(min), Timestamp::from_ns(max)))
 }
 
 /// What the manifest says of a segment, for one of its row groups: the bounds of columns hold for fewer rows as well.

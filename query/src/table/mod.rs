@@ -9,6 +9,7 @@
 //! Pruning only narrows: filters are declared inexact, so that DataFusion checks every row again, inside of the
 //! Parquet scan where it can and above it where not.
 
+mod adapter;
 mod ahead;
 mod buffers;
 mod deal;
@@ -22,6 +23,7 @@ mod segments;
 mod tails;
 mod tally;
 mod template;
+mod times;
 
 #[cfg(test)]
 mod tests;

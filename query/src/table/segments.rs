@@ -21,9 +21,9 @@ use ironbark_storage::{
 use object_store::ObjectStore;
 
 use super::TailCache;
+use super::adapter::FileAdapters;
 use super::ahead::Wanted;
 use super::index::{Narrowed, Report};
-use super::promoted::PromotedTagsAdapters;
 use super::reader::{Reading, SegmentReaders};
 
 /// The name under which DataFusion looks for a store. Reads go through the tenant's own store instead.
@@ -69,7 +69,7 @@ impl SegmentScan<'_> {
             .with_file_groups(in_turn(files, partitions))
             .with_statistics(statistics)
             .with_limit(self.limit)
-            .with_expr_adapter(Some(Arc::new(PromotedTagsAdapters)))
+            .with_expr_adapter(Some(Arc::new(FileAdapters)))
             .with_projection_indices(Some(self.columns.to_vec()))?
             .build();
         Ok(DataSourceExec::from_data_source(config))

@@ -7,11 +7,12 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::PromotedTags;
+use super::times::TIMESTAMP_NS;
+use super::{FileColumns, PromotedTags};
 use crate::{Partition, SCHEMA_VERSION, SegmentId, column};
 
 /// The version of the segment format.
-pub const SEGMENT_FORMAT_VERSION: u32 = 2;
+pub const SEGMENT_FORMAT_VERSION: u32 = 3;
 /// A row group is cut earlier where its messages and tags reach this many bytes.
 pub const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
 
@@ -35,7 +36,7 @@ const KEY_TENANT: &str = "ironbark.tenant";
 const KEY_TABLE: &str = "ironbark.table";
 const KEY_DAY: &str = "ironbark.day";
 
-/// The paths of Parquet's leaf columns, in their order in the file. Promoted tags follow.
+/// The paths of Parquet's leaf columns, in their order in the file. Those of [`FileColumns::own_names`] follow.
 pub(super) const LEAVES: [&[&str]; 11] = [
     &[column::TIMESTAMP],
     &[column::INGESTED_AT],
@@ -77,7 +78,7 @@ fn leaf_format(path: &[&str]) -> LeafFormat {
         [column::SPAN_ID] => format(None, Encoding::PLAIN, Page),
         // Minima and maxima of free text exclude nothing, and comparing it costs.
         [column::MESSAGE] => format(None, Encoding::PLAIN, Off),
-        [column::TAG_TYPES] => format(dictionary, Encoding::PLAIN, Chunk),
+        [column::TAG_TYPES | TIMESTAMP_NS] => format(dictionary, Encoding::PLAIN, Chunk),
         _ => format(dictionary, Encoding::PLAIN, Off),
     }
 }
@@ -98,7 +99,7 @@ pub(super) fn writer_properties(
     id: SegmentId,
     partition: &Partition,
     compaction_level: u8,
-    promoted: &PromotedTags,
+    columns: &FileColumns,
 ) -> WriterProperties {
     let entry = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let metadata = vec![
@@ -118,7 +119,7 @@ pub(super) fn writer_properties(
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX));
-    let own: Vec<String> = promoted.keys().map(PromotedTags::column).collect();
+    let own = columns.own_names();
     let own: Vec<[&str; 1]> = own.iter().map(|name| [name.as_str()]).collect();
     for leaf in LEAVES.into_iter().chain(own.iter().map(<[&str; 1]>::as_slice)) {
         let format = leaf_format(leaf);

@@ -15,6 +15,7 @@
 //! The bytes are specified in `docs/FORMAT.md`. A segment is written once, whole, and never changed.
 
 mod checksums;
+mod columns;
 mod counts;
 mod fingerprint;
 mod format;
@@ -29,12 +30,14 @@ mod seeded;
 mod slices;
 mod tail;
 mod template;
+mod times;
 mod varint;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use columns::FileColumns;
 pub use fingerprint::RowFingerprint;
 pub use format::{ROW_GROUP_BYTES_MAX, SEGMENT_FORMAT_VERSION};
 pub use index::{Hits, INDEX_FORMAT_VERSION, Piece, RANGE_ROWS, RangeSet, Term, TermKind, TokenIndex, grams};
@@ -46,4 +49,5 @@ pub use put::{PUT_WHOLE_BYTES_MAX, put_segment};
 pub use reader::{SegmentColumns, SegmentReader, read_segment};
 pub use tail::{SegmentTail, read_tail};
 pub use template::{ByteSet, Part, Run, Slot, Template, Templates};
+pub use times::{FileTimes, TIMESTAMP_NS, TimeDigits, assemble_times};
 pub use writer::{EncodedSegment, PROMOTE_ROWS_MIN, SegmentOptions, SegmentWriter, encode_segment};

@@ -17,9 +17,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::checksums::{ChunkChecksums, chunk_ranges};
-use super::format::LEAVES;
 use super::tail::{read_tail, row_group_time};
-use super::{PromotedTags, SegmentMeta};
+use super::times::TIMESTAMP_NS;
+use super::{FileColumns, PromotedTags, SegmentMeta};
 use crate::{Error, Partition, Result, TableRef, TimeRange, column, key};
 
 /// Rows of a batch that is read.
@@ -32,7 +32,7 @@ const VALUE_BYTES: i64 = 8;
 pub enum SegmentColumns {
     /// All, as [`crate::LogSchema::stored`].
     All,
-    /// All as they lie in the file: promoted tags in columns of their own, see [`PromotedTags::schema`].
+    /// All, with tags as they lie in the file: promoted ones in columns of their own, see [`PromotedTags::schema`].
     InFile,
     /// `timestamp` and `_row_id`: what decides a row's place in time.
     Order,
@@ -46,7 +46,7 @@ pub struct SegmentReader {
     meta: Arc<SegmentMeta>,
     parquet: ArrowReaderMetadata,
     checksums: ChunkChecksums,
-    promoted: PromotedTags,
+    columns: FileColumns,
 }
 
 impl SegmentReader {
@@ -63,9 +63,9 @@ impl SegmentReader {
             .ok_or_else(|| corrupt("the footer has not one checksum for each column chunk"))?;
         let parquet = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::default())
             .map_err(|source| Error::Parquet { object: key.to_string(), source })?;
-        let promoted = PromotedTags::of_schema(parquet.schema())
+        let columns = FileColumns::of_schema(parquet.schema())
             .ok_or_else(|| corrupt("the columns are not those of stored rows"))?;
-        Ok(Self { store, key, meta, parquet, checksums, promoted })
+        Ok(Self { store, key, meta, parquet, checksums, columns })
     }
 
     /// Its entry in the manifest.
@@ -75,13 +75,17 @@ impl SegmentReader {
 
     /// Which tags have columns of their own.
     pub fn promoted(&self) -> &PromotedTags {
-        &self.promoted
+        &self.columns.promoted
     }
 
     /// How many rows have the tag at this place among the promoted ones, as far as the footer tells.
     pub(super) fn promoted_rows(&self, place: usize) -> usize {
         let rows = |group: &RowGroupMetaData| {
-            let nulls = group.columns().get(LEAVES.len() + place)?.statistics()?.null_count_opt()?;
+            let nulls = group
+                .columns()
+                .get(self.columns.first_promoted_leaf() + place)?
+                .statistics()?
+                .null_count_opt()?;
             u64::try_from(group.num_rows()).ok()?.checked_sub(nulls)
         };
         let rows: u64 = self.parquet.metadata().row_groups().iter().filter_map(rows).sum();
@@ -93,7 +97,7 @@ impl SegmentReader {
         self.parquet.metadata().num_row_groups()
     }
 
-    /// First and last timestamp of a row group.
+    /// The span of a row group's timestamps, at most a microsecond longer than they need.
     pub fn row_group_time(&self, row_group: usize) -> Option<TimeRange> {
         row_group_time(self.parquet.metadata(), row_group)
     }
@@ -141,14 +145,14 @@ impl SegmentReader {
         decoder.push_ranges(ranges, bytes).map_err(failed)?;
         let mut batches = Vec::new();
         while let DecodeResult::Data(batch) = decoder.try_decode().map_err(failed)? {
-            batches.push(batch);
+            batches.push(self.columns.assemble(&batch)?);
         }
         let found: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if found != expected {
             return Err(self.corrupt(row_group, &format!("{found} rows, expected {expected}")));
         }
         if columns == SegmentColumns::All {
-            return batches.iter().map(|batch| self.promoted.assemble(batch)).collect();
+            return batches.iter().map(|batch| self.columns.promoted.assemble(batch)).collect();
         }
         Ok(batches)
     }
@@ -183,7 +187,8 @@ impl SegmentReader {
         match columns {
             SegmentColumns::All | SegmentColumns::InFile => ProjectionMask::all(),
             SegmentColumns::Order => {
-                ProjectionMask::columns(self.parquet.parquet_schema(), [column::TIMESTAMP, column::ROW_ID])
+                let names = [column::TIMESTAMP, TIMESTAMP_NS, column::ROW_ID];
+                ProjectionMask::columns(self.parquet.parquet_schema(), names)
             }
         }
     }

@@ -15,8 +15,8 @@ use super::format::{
     KEY_FORMAT_VERSION, KEY_SCHEMA_VERSION, KEY_SEGMENT, SEGMENT_FORMAT_VERSION, leaf, metadata_value,
 };
 use super::template::Templates;
-use super::{INDEX_FORMAT_VERSION, PromotedTags, SegmentMeta, TokenIndex};
-use crate::{Error, Result, SCHEMA_VERSION, TimeRange, Timestamp, column};
+use super::{FileColumns, FileTimes, INDEX_FORMAT_VERSION, SegmentMeta, TokenIndex};
+use crate::{Error, Result, SCHEMA_VERSION, TimeRange, column};
 
 /// Longest tail that is read.
 const TAIL_BYTES_MAX: u64 = 256 << 20;
@@ -43,9 +43,14 @@ impl SegmentTail {
         self.index.as_ref().is_some_and(|index| index.has_decoded_templates())
     }
 
-    /// First and last timestamp of each row group; `None` if one of them does not say.
+    /// The span of each row group's timestamps, at most a microsecond longer than they need; `None` if one of them does not say.
     pub fn row_group_times(&self) -> Option<Vec<TimeRange>> {
-        (0..self.parquet.num_row_groups()).map(|at| row_group_time(&self.parquet, at)).collect()
+        (0..self.parquet.num_row_groups()).map(|at| self.row_group_time(at)).collect()
+    }
+
+    /// That of one row group.
+    pub fn row_group_time(&self, row_group: usize) -> Option<TimeRange> {
+        row_group_time(&self.parquet, row_group)
     }
 
     /// Bytes that it takes in memory.
@@ -102,7 +107,7 @@ pub(super) fn check_tail(key: &Path, meta: &SegmentMeta, tail: &Bytes) -> Result
     if rows != meta.rows {
         return Err(corrupt(format!("{rows} rows, the manifest says {}", meta.rows)));
     }
-    if PromotedTags::of_parquet(metadata.file_metadata().schema_descr()).is_none() {
+    if FileColumns::of_parquet(metadata.file_metadata().schema_descr()).is_none() {
         return Err(corrupt("the columns are not those of a segment".to_owned()));
     }
     let index = open_index(key, meta, tail)?;
@@ -159,10 +164,10 @@ pub(super) fn tail_start(metadata: &ParquetMetaData, file_bytes: usize) -> usize
     first.unwrap_or(0).min(file_bytes)
 }
 
-/// First and last timestamp of a row group.
+/// The span of a row group's timestamps, as exactly as its statistics tell.
 pub(super) fn row_group_time(metadata: &ParquetMetaData, row_group: usize) -> Option<TimeRange> {
     let chunk = metadata.row_groups().get(row_group)?.columns().get(leaf(column::TIMESTAMP)?)?;
     let Some(Statistics::Int64(times)) = chunk.statistics() else { return None };
     let (min, max) = (times.min_opt()?, times.max_opt()?);
-    Some(TimeRange::new(Timestamp::from_ns(*min), Timestamp::from_ns(*max)))
+    Some(FileTimes::of_parquet(metadata.file_metadata().schema_descr())?.range(*min, *max))
 }

@@ -20,7 +20,7 @@ use super::minutes::Minutes;
 use super::slices::{Columns, Entry, cut, entries, in_runs};
 use super::tail::{check_tail, row_group_time, tail_start};
 use super::template::{Templates, TemplatesBuilder};
-use super::{IndexMeta, PromotedTags, RowFingerprint, SegmentId, SegmentMeta};
+use super::{FileColumns, IndexMeta, PromotedTags, RowFingerprint, SegmentId, SegmentMeta, TimeDigits};
 use crate::{Error, Partition, Result, RowId, TimeRange, Timestamp, column, key};
 
 /// Rows that are copied at once into their order: a whole row group is never held twice.
@@ -82,7 +82,8 @@ pub fn encode_segment(
     created_at: Timestamp,
 ) -> Result<EncodedSegment> {
     let promoted = PromotedTags::choose(batches, options.promote_rows_min)?;
-    let mut writer = SegmentWriter::new(id, partition, *options, promoted, created_at)?;
+    let digits = TimeDigits::of(batches)?;
+    let mut writer = SegmentWriter::new(id, partition, *options, promoted, digits, created_at)?;
     let rows = batches.iter().map(RecordBatch::num_rows).sum();
     writer.write_sized(batches, &row_group_sizes(rows, options.row_group_rows))?;
     writer.finish()
@@ -94,7 +95,7 @@ pub struct SegmentWriter {
     id: SegmentId,
     partition: Partition,
     options: SegmentOptions,
-    promoted: PromotedTags,
+    columns: FileColumns,
     created_at: Timestamp,
     parquet: ArrowWriter<Vec<u8>>,
     rows: u64,
@@ -109,23 +110,25 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// A segment without rows yet, in which these tags have columns of their own.
+    /// A segment without rows yet, in which these tags have columns of their own, and with room for times of these digits.
     pub fn new(
         id: SegmentId,
         partition: &Partition,
         options: SegmentOptions,
         promoted: PromotedTags,
+        digits: TimeDigits,
         created_at: Timestamp,
     ) -> Result<Self> {
-        let properties = writer_properties(id, partition, options.compaction_level, &promoted);
+        let columns = FileColumns { times: digits.into(), promoted };
+        let properties = writer_properties(id, partition, options.compaction_level, &columns);
         let settings = ArrowWriterOptions::new().with_properties(properties);
-        let parquet = ArrowWriter::try_new_with_options(Vec::new(), promoted.schema(), settings)
+        let parquet = ArrowWriter::try_new_with_options(Vec::new(), columns.schema(), settings)
             .map_err(|source| Error::Parquet { object: id.to_string(), source })?;
         Ok(Self {
             id,
             partition: partition.clone(),
             options,
-            promoted,
+            columns,
             created_at,
             parquet,
             rows: 0,
@@ -141,8 +144,8 @@ impl SegmentWriter {
     }
 
     /// Writes rows, with promoted tags wherever they are, in any order among themselves, as one row group; as more where their texts are long. All must
-    /// come after the rows of the calls before in the order of (timestamp, row id): fails with
-    /// [`Error::InvalidBatch`] otherwise. How many rows to give at a time, [`row_group_sizes`] says.
+    /// come after the rows of the calls before in the order of (timestamp, row id), and have no digits that there is no room for:
+    /// fails with [`Error::InvalidBatch`] otherwise. How many rows to give at a time, [`row_group_sizes`] says.
     pub fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         self.write_sized(batches, &[rows])
@@ -150,7 +153,8 @@ impl SegmentWriter {
 
     /// Writes rows as row groups of these sizes, oldest first; sizes and rows have the same sum.
     fn write_sized(&mut self, batches: &[RecordBatch], sizes: &[usize]) -> Result<()> {
-        let batches = batches.iter().map(|rows| self.promoted.apply(rows)).collect::<Result<Vec<_>>>()?;
+        let batches =
+            batches.iter().map(|rows| self.columns.promoted.apply(rows)).collect::<Result<Vec<_>>>()?;
         let columns = batches.iter().map(Columns::of).collect::<Result<Vec<_>>>()?;
         let entries = entries(&columns);
         self.check(&entries)?;
@@ -211,8 +215,9 @@ impl SegmentWriter {
         let read = check_tail(&object, &meta, &tail)?;
         let found = (0..read.parquet.num_row_groups()).filter_map(|at| row_group_time(&read.parquet, at));
         let found = found.reduce(TimeRange::union);
-        if found != Some(time) {
-            let reason = format!("the footer says {found:?}, written were {time:?}");
+        let expected = self.columns.times.told(time);
+        if found != Some(expected) {
+            let reason = format!("the footer says {found:?}, expected {expected:?}");
             return Err(Error::Corrupt { object: object.to_string(), offset: meta.bytes, reason });
         }
         Ok(EncodedSegment { meta, bytes })
@@ -245,8 +250,8 @@ impl SegmentWriter {
         let templates = ordered.templates.chunks(COPY_ROWS);
         for (places, templates) in ordered.places.chunks(COPY_ROWS).zip(templates) {
             let rows = interleave_record_batch(batches, places)?;
-            self.parquet.write(&rows).map_err(failed)?;
             self.index.add(&rows, templates, &self.templates.miner)?;
+            self.parquet.write(&self.columns.split(&rows)?).map_err(failed)?;
         }
         self.index.end_row_group();
         self.parquet.flush().map_err(failed)?;

@@ -15,13 +15,13 @@ use ironbark_storage::{LogSchema, PromotedTags, assemble_tags, column};
 
 /// The function for a file's keys.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct AllTags {
+pub(in crate::table) struct AllTags {
     keys: Vec<Box<str>>,
     signature: Signature,
 }
 
 impl AllTags {
-    pub(super) fn new(promoted: &PromotedTags) -> Self {
+    pub(in crate::table) fn new(promoted: &PromotedTags) -> Self {
         let keys: Vec<Box<str>> = promoted.keys().map(Box::from).collect();
         let signature = Signature::any(keys.len() + 1, Volatility::Immutable);
         Self { keys, signature }

@@ -44,7 +44,7 @@ pub(in crate::table) fn conditions(
 }
 
 /// A scan's predicate with the hints behind the rest, which mostly costs less and leaves fewer rows to them.
-pub(super) fn hints_last(predicate: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+pub(in crate::table) fn hints_last(predicate: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
     let terms: Vec<_> = split_conjunction(&predicate).into_iter().cloned().collect();
     let (hints, others): (Vec<_>, Vec<_>) = terms.into_iter().partition(|term| term.is::<TagCondition>());
     if hints.is_empty() || others.is_empty() {
@@ -55,7 +55,7 @@ pub(super) fn hints_last(predicate: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalEx
 
 /// A condition of which all that concerns tags are keys.
 #[derive(Debug, Eq)]
-pub(super) struct TagCondition {
+pub(in crate::table) struct TagCondition {
     expr: Arc<dyn PhysicalExpr>,
     keys: Vec<String>,
 }
@@ -89,11 +89,11 @@ impl TagCondition {
         Ok((fits && !keys.is_empty()).then_some(Self { expr, keys }))
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::table) fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(String::as_str)
     }
 
-    pub(super) fn expr(&self) -> Arc<dyn PhysicalExpr> {
+    pub(in crate::table) fn expr(&self) -> Arc<dyn PhysicalExpr> {
         Arc::clone(&self.expr)
     }
 }

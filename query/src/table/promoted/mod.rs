@@ -7,11 +7,10 @@
 //!   tag(tags, 'host') = 'h1' (filter)    decided on the column, by its pages   only above of the scan
 //! ```
 //!
-//! The plan knows only the columns of stored rows. What they are in a file is settled when it is opened ([`adapter`]).
+//! The plan knows only the columns of stored rows. What they are in a file is settled when it is opened ([`super::adapter`]).
 //! Filters on tags stay above of the scan, because files without the column cannot decide them; the scan gets them as
 //! hints beside ([`condition`]). Expressions over tags have to stand in the scan itself for that ([`push`]).
 
-mod adapter;
 mod assemble;
 mod condition;
 mod push;
@@ -19,6 +18,6 @@ mod push;
 #[cfg(test)]
 mod tests;
 
-pub(super) use adapter::PromotedTagsAdapters;
-pub(super) use condition::conditions;
+pub(super) use assemble::AllTags;
+pub(super) use condition::{TagCondition, conditions, hints_last};
 pub(crate) use push::PushTags;

@@ -20,9 +20,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::schema::types::SchemaDescriptor;
+use parquet::schema::types::ColumnDescPtr;
 
-use super::format::LEAVES;
 use crate::{Error, LogSchema, Result, column};
 
 pub use convert::assemble_tags;
@@ -67,38 +66,45 @@ impl PromotedTags {
         name.starts_with(COLUMN_PREFIX)
     }
 
-    /// The columns in the file: those of [`LogSchema::stored`], then one for each key.
+    /// The columns of rows in memory whose tags lie as in the file: those of [`LogSchema::stored`], then one for each key.
     pub fn schema(&self) -> SchemaRef {
         if self.is_empty() {
             return LogSchema::stored();
         }
-        let own = self.keys().map(|key| Arc::new(Field::new(Self::column(key), DataType::Utf8, true)));
-        let fields: Vec<_> = LogSchema::stored().fields().iter().cloned().chain(own).collect();
+        let fields: Vec<_> = LogSchema::stored().fields().iter().cloned().chain(self.fields()).collect();
         Arc::new(Schema::new(fields))
     }
 
-    /// Those of a schema, or `None` if it is none of stored rows.
+    /// The columns of the keys.
+    pub(super) fn fields(&self) -> impl Iterator<Item = Arc<Field>> {
+        self.keys().map(|key| Arc::new(Field::new(Self::column(key), DataType::Utf8, true)))
+    }
+
+    /// Those of rows in memory, or `None` if they are no stored rows.
     pub fn of_schema(schema: &Schema) -> Option<Self> {
         let stored = LogSchema::stored();
         let (first, own) = schema.fields().split_at_checked(stored.fields().len())?;
+        (first == &stored.fields()[..]).then(|| Self::of_fields(own))?
+    }
+
+    /// Those whose columns these are.
+    pub(super) fn of_fields(own: &[Arc<Field>]) -> Option<Self> {
         let key = |field: &Arc<Field>| {
             let is_text = field.data_type() == &DataType::Utf8 && field.is_nullable();
             Some(field.name().strip_prefix(COLUMN_PREFIX).filter(|_| is_text)?.into())
         };
         let keys = own.iter().map(key).collect::<Option<Vec<Box<str>>>>()?;
-        (first == &stored.fields()[..] && is_sound(&keys)).then_some(Self { keys })
+        is_sound(&keys).then_some(Self { keys })
     }
 
-    /// Those of a Parquet file, or `None` if its columns are not a segment's.
-    pub(super) fn of_parquet(schema: &SchemaDescriptor) -> Option<Self> {
-        let (first, own) = schema.columns().split_at_checked(LEAVES.len())?;
+    /// Those whose columns these are in a Parquet file.
+    pub(super) fn of_leaves(own: &[ColumnDescPtr]) -> Option<Self> {
         let key = |path: &[String]| match path {
             [name] => Some(name.strip_prefix(COLUMN_PREFIX)?.into()),
             _ => None,
         };
         let keys = own.iter().map(|leaf| key(leaf.path().parts())).collect::<Option<Vec<Box<str>>>>()?;
-        let same = first.iter().map(|leaf| leaf.path().parts()).eq(LEAVES);
-        (same && is_sound(&keys)).then_some(Self { keys })
+        is_sound(&keys).then_some(Self { keys })
     }
 
     /// Puts the tags of rows where they belong in the file, wherever they are now. Fails with

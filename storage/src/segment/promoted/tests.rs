@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     DAY_NS, Day, EncodedSegment, Epoch, LogBatchBuilder, Partition, RowId, RowRef, SegmentColumns, SegmentId,
-    SegmentOptions, SegmentReader, SegmentWriter, TableRef, TagKind, TagSet, TimeWindow, Timestamp,
-    encode_segment, put_segment, read_segment,
+    SegmentOptions, SegmentReader, SegmentWriter, TableRef, TagKind, TagSet, TimeDigits, TimeWindow,
+    Timestamp, encode_segment, put_segment, read_segment,
 };
 
 const DAY: Day = Day::from_days(20_000);
@@ -95,8 +95,8 @@ fn a_sample_is_taken_evenly_over_batches() {
 
 fn encode(batches: &[RecordBatch], layout: &PromotedTags) -> EncodedSegment {
     let options = SegmentOptions::default();
-    let mut writer =
-        SegmentWriter::new(SegmentId::from_u128(7), &partition(), options, layout.clone(), NOW).unwrap();
+    let (id, digits) = (SegmentId::from_u128(7), TimeDigits::of(batches).unwrap());
+    let mut writer = SegmentWriter::new(id, &partition(), options, layout.clone(), digits, NOW).unwrap();
     writer.write(batches).unwrap();
     writer.finish().unwrap()
 }

@@ -12,30 +12,36 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
 };
-use ironbark_storage::{PromotedTags, column};
+use ironbark_storage::{FileColumns, PromotedTags, column};
 
-use super::assemble::AllTags;
-use super::condition::{TagCondition, hints_last};
+use super::promoted::{AllTags, TagCondition, hints_last};
+use super::times;
 use crate::tags;
 
 /// Makes an adapter for each file.
 #[derive(Debug)]
-pub(in crate::table) struct PromotedTagsAdapters;
+pub(super) struct FileAdapters;
 
-impl PhysicalExprAdapterFactory for PromotedTagsAdapters {
+impl PhysicalExprAdapterFactory for FileAdapters {
     fn create(&self, stored: SchemaRef, in_file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        let Some(promoted) = PromotedTags::of_schema(&in_file) else {
+        let Some(columns) = FileColumns::of_schema(&in_file) else {
             return internal_err!("the columns of a segment are not those of stored rows");
         };
+        let time = times::in_file(columns.times, &in_file)?;
+        let promoted = columns.promoted;
         let own: Vec<_> = promoted.keys().map(|key| Arc::from(PromotedTags::column(key))).collect();
-        let plain = DefaultPhysicalExprAdapterFactory.create(stored, Arc::clone(&in_file))?;
-        Ok(Arc::new(Adapter { promoted, own, in_file, plain }))
+        // A column of times is not to be cast as well: what compares casts with literals cuts their digits off.
+        let settled = times::settled(&stored, &in_file);
+        let plain = DefaultPhysicalExprAdapterFactory.create(settled, Arc::clone(&in_file))?;
+        Ok(Arc::new(Adapter { time, promoted, own, in_file, plain }))
     }
 }
 
 /// The adapter of a file.
 #[derive(Debug)]
 struct Adapter {
+    /// What stands for `timestamp`; `None` for the file's column itself.
+    time: Option<Arc<dyn PhysicalExpr>>,
     promoted: PromotedTags,
     /// The names of the columns of its keys.
     own: Vec<Arc<str>>,
@@ -46,7 +52,8 @@ struct Adapter {
 
 impl PhysicalExprAdapter for Adapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
-        self.plain.rewrite(self.in_columns(hints_last(expr))?)
+        let expr = self.in_columns(hints_last(expr))?;
+        self.plain.rewrite(if self.time.is_some() { times::in_microseconds(expr)? } else { expr })
     }
 }
 
@@ -62,6 +69,11 @@ impl Adapter {
                     Some(column) => known(column),
                     None => Ok(Transformed::new(node, false, TreeNodeRecursion::Jump)),
                 };
+            }
+            if let Some(time) = &self.time
+                && node.downcast_ref::<Column>().is_some_and(|found| found.name() == column::TIMESTAMP)
+            {
+                return known(Arc::clone(time));
             }
             let is_tags = node.downcast_ref::<Column>().is_some_and(|found| found.name() == column::TAGS);
             if is_tags && !self.promoted.is_empty() {
