@@ -67,7 +67,11 @@ impl TermKind {
 
 /// The hash of a term. Part of the format. The seed is random, so that nobody can log texts that collide.
 fn term_hash(seed: u64, kind: TermKind, lowered: &[u8]) -> u64 {
-    xxh3_64_with_seed(lowered, seed.wrapping_add(u64::from(kind.code())))
+    let code = u64::from(kind.code());
+    // Of texts of up to three bytes XXH3 mixes only the lowest 32 bits with the seed: a seed that differs in these makes
+    // the hash of another text, and words of three letters would count for grams.
+    let apart = if kind == TermKind::Gram { code << 32 } else { code };
+    xxh3_64_with_seed(lowered, seed.wrapping_add(apart))
 }
 
 /// Something to look for.

@@ -154,6 +154,17 @@ fn grams_are_of_what_templates_do_not_tell() {
 }
 
 #[test]
+fn words_of_three_letters_are_not_counted_for_grams() {
+    let seeds = [0, 7, u64::MAX, 0x5555_5555_5555_5555];
+    let letters = || (b'0'..=b'9').chain(b'a'..=b'z').chain(*b"_");
+    let hashes = |kind, seed| letters().map(move |last| term_hash(seed, kind, &[b'k', b'1', last]));
+    for seed in seeds {
+        let words: BTreeSet<u64> = hashes(TermKind::Message, seed).collect();
+        assert!(hashes(TermKind::Gram, seed).all(|gram| !words.contains(&gram)), "{seed}");
+    }
+}
+
+#[test]
 fn damage_is_a_named_error() {
     let index = build(&sample());
     let opened = open(&index);
