@@ -53,9 +53,9 @@ pub use segment::{
     Minute, MinuteLevelCount, MinuteLevelCounts, PROMOTE_ROWS_MIN, PROMOTED_TAGS_MAX, PUT_WHOLE_BYTES_MAX,
     Part, Piece, PromotedTags, RANGE_ROWS, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, RangeSet, RowFingerprint,
     Run, SEGMENT_FORMAT_VERSION, SegmentColumns, SegmentId, SegmentMeta, SegmentOptions, SegmentReader,
-    SegmentTail, SegmentWriter, Slot, SourceLevelCount, TIMESTAMP_NS, Template, Templates, Term, TermKind,
-    TimeDigits, TokenIndex, assemble_tags, assemble_times, encode_segment, grams, put_segment, read_segment,
-    read_tail, row_group_sizes,
+    SegmentTail, SegmentWriter, Slot, SourceLevelCount, Stretch, TIMESTAMP_NS, Template, Templates, Term,
+    TermKind, TimeDigits, TokenIndex, assemble_tags, assemble_times, encode_segment, grams, put_segment,
+    read_segment, read_tail, row_group_sizes, stretches,
 };
 pub use snapshot::{BufferView, Snapshot, Tables};
 pub use store::{Store, StoreUrl};

@@ -5,25 +5,22 @@
 //!   GET /api/<*>/users/<*> finished in <*> ms
 //! ```
 //!
-//! A word is a run of ASCII letters, digits, `_` and bytes above ASCII; one that holds a digit is a placeholder. What
-//! lies behind the first bytes or the last placeholder is one more. So a pattern is made of a message alone, in one
-//! pass, and equal templates give equal patterns.
+//! Words that hold a digit are placeholders, as in the masks of a segment's templates (`stretches` of storage says which
+//! these are), but of whatever length. What lies behind the first bytes or the last placeholder is one more. So a
+//! pattern is made of a message alone, in one pass, and equal templates give equal patterns.
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
+use ironbark_storage::{Stretch, stretches};
 
 use super::call::{Kernel, Spec};
 use super::texts::{TextOut, Texts};
 
 /// Stands for what changes.
 const PLACEHOLDER: &str = "<*>";
-/// What of a message is looked at, in bytes; the rest is one placeholder.
-const MESSAGE_BYTES_MAX: usize = 512;
-/// The most placeholders but for the one for the rest.
-const PLACEHOLDERS_MAX: usize = 64;
 
 const NAME: &str = "pattern";
 
@@ -57,35 +54,12 @@ impl Kernel for Pattern {
     }
 }
 
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
-}
-
-/// Splits before the first byte for which `stops`, which is true of ASCII or of bytes above it alone: so never within
-/// a character.
-fn split(text: &str, stops: impl Fn(u8) -> bool) -> (&str, &str) {
-    let end = text.bytes().position(stops).unwrap_or(text.len());
-    text.split_at_checked(end).unwrap_or((text, ""))
-}
-
 fn write_pattern(message: &str, out: &mut String) {
-    let looked_at = message.floor_char_boundary(MESSAGE_BYTES_MAX);
-    let (mut rest, beyond) = message.split_at_checked(looked_at).unwrap_or((message, ""));
-    let mut placeholders = 0;
-    while !rest.is_empty() && placeholders < PLACEHOLDERS_MAX {
-        let (between, from) = split(rest, is_word);
-        let (word, after) = split(from, |byte| !is_word(byte));
-        out.push_str(between);
-        if word.bytes().any(|byte| byte.is_ascii_digit()) {
-            placeholders += 1;
-            out.push_str(PLACEHOLDER);
-        } else {
-            out.push_str(word);
-        }
-        rest = after;
-    }
-    if !(rest.is_empty() && beyond.is_empty()) {
-        out.push_str(PLACEHOLDER);
+    for stretch in stretches(message) {
+        out.push_str(match stretch {
+            Stretch::Text(text) => text,
+            Stretch::Word(_) | Stretch::Rest(_) => PLACEHOLDER,
+        });
     }
 }
 
@@ -120,8 +94,14 @@ mod tests {
     #[test]
     fn messages_of_one_template_are_equal() {
         assert_eq!(pattern("took 5 ms for a1"), pattern("took 12345 ms for b2c3"));
+        assert_eq!(pattern("duration_ms=5"), pattern("duration_ms=12345"));
         assert_ne!(pattern("took 5 ms"), pattern("took 5 s"));
     }
+
+    /// What of a message is looked at, in bytes.
+    const MESSAGE_BYTES_MAX: usize = 512;
+    /// The most placeholders but for the one for the rest.
+    const PLACEHOLDERS_MAX: usize = 64;
 
     #[test]
     fn the_rest_of_a_long_message_is_one_placeholder() {

@@ -48,6 +48,6 @@ pub use promoted::{PROMOTED_TAGS_MAX, PromotedTags, assemble_tags};
 pub use put::{PUT_WHOLE_BYTES_MAX, put_segment};
 pub use reader::{SegmentColumns, SegmentReader, read_segment};
 pub use tail::{SegmentTail, read_tail};
-pub use template::{ByteSet, Part, Run, Slot, Template, Templates};
+pub use template::{ByteSet, Part, Run, Slot, Stretch, Template, Templates, stretches};
 pub use times::{FileTimes, TIMESTAMP_NS, TimeDigits, assemble_times};
 pub use writer::{EncodedSegment, PROMOTE_ROWS_MIN, SegmentOptions, SegmentWriter, encode_segment};

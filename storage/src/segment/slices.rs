@@ -165,7 +165,7 @@ pub(super) fn in_runs<'a>(
         columns.get(batch).and_then(|columns| miner.add(columns.messages.value(row)))
     };
     let masks: Vec<Option<u32>> = entries.iter().map(mask).collect();
-    miner.end_row_group();
+    let of_masks = miner.end_row_group();
     let mut names: HashMap<Option<&'a str>, u32, Seeded> = HashMap::with_hasher(templates.seeded);
     let mut name = |text| {
         let next = u32::try_from(names.len()).unwrap_or(u32::MAX);
@@ -176,7 +176,7 @@ pub(super) fn in_runs<'a>(
     for (entry, mask) in entries.iter().zip(masks) {
         let (batch, row) = entry.place();
         let Some(columns) = columns.get(batch) else { continue };
-        let (source, level, template) = (columns.source(row), columns.level(row), miner.template(mask));
+        let (source, level, template) = (columns.source(row), columns.level(row), of_masks.get(mask));
         let number = *numbers.entry((name(source), name(level), template)).or_insert_with(|| {
             runs.push(RunRows { source, level, template, places: Vec::new() });
             runs.len() - 1

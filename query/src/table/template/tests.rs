@@ -46,6 +46,8 @@ fn constants_and_slots_decide() {
         slot(&["5", "99999"]),
         text(" id "),
         slot(&["a7", "deadbeef00"]),
+        text(" status="),
+        slot(&["200", "503"]),
     ]);
     for (query, expected) in [
         ("connection", Verdict::All),
@@ -64,6 +66,8 @@ fn constants_and_slots_decide() {
         ("/duration_ms=[0-9]{5,}/", Verdict::Undecided),
         ("/duration_ms=[0-9]+/", Verdict::All),
         ("/duration_ms=[0-9]{6,}/", Verdict::Nothing),
+        ("/status=[0-9]{3}/", Verdict::All),
+        ("/status=[0-9]{4,}/", Verdict::Nothing),
         ("/^replica/", Verdict::Nothing),
         ("/^replica/i", Verdict::All),
         ("=\"refused after\"", Verdict::All),
@@ -99,6 +103,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     let part = prop_oneof![
         3 => fragment().prop_map(Ok),
         2 => prop::array::uniform3("[0-9a-c]{0,3}").prop_map(Err),
+        1 => "[0-9]{6}".prop_map(|n| Err([&n[..2], &n[2..4], &n[4..]].map(str::to_owned))),
         1 => prop::array::uniform3(fragment()).prop_map(Err),
     ];
     prop::collection::vec(part, 0..7)
@@ -138,6 +143,7 @@ fn query() -> impl Strategy<Value = String> {
         "(\\^)?[a-c]?(\\[0-9\\]\\{1,2\\}|\\\\d\\+|\\\\w\\*|\\\\b|\\.)[a-c ]?(\\$)?"
             .prop_map(|r| format!("/{r}/")),
         "[a-c]?(k|s|\\.\\*)[a-c]?".prop_map(|r| format!("/{r}/i")),
+        "k=\\[0-9\\]\\{[1-4],\\}[a-c ]?".prop_map(|r| format!("/{r}/")),
     ]
 }
 

@@ -137,8 +137,8 @@ fn grams_are_of_what_templates_do_not_tell() {
     let mut templates = TemplatesBuilder::new(7);
     let rows: Vec<_> = (0..100).map(|at| row(format!("Request k9{at} timed_out"))).collect();
     let masks: Vec<_> = rows.iter().map(|(message, _)| templates.miner.add(message)).collect();
-    templates.miner.end_row_group();
-    let of_rows: Vec<_> = masks.into_iter().map(|mask| templates.miner.template(mask)).collect();
+    let of_masks = templates.miner.end_row_group();
+    let of_rows: Vec<_> = masks.into_iter().map(|mask| of_masks.get(mask)).collect();
     let build = |of_rows: &[u16]| {
         let mut builder = IndexBuilder::new(7);
         builder.add(&batch(&rows), of_rows, &templates.miner).unwrap();

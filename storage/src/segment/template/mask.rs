@@ -1,22 +1,30 @@
-//! The mask of a message: its text with every word that holds a digit taken out.
+//! The mask of a message: its text with every word that holds a digit taken out (`stretch.rs`).
 //!
 //! ```text
-//!   GET /api/v2/users/17 finished in 532 ms        a word is a run of letters, digits, `_` and bytes above ASCII
-//!       mask   GET /api/■/users/■ finished in ■ ms
-//!       slots  v2, 17, 532                         of each: which bytes, and how many
+//!   GET /api/v2/users/17 answered 200 in duration_ms=532
+//!       mask   GET /api/■/users/■ answered ■ in duration_ms=③
+//!       slots  v2, 17, 200, 532                    of each: which bytes, and how many
 //! ```
 //!
 //! A mask is made of a message alone, so that equal masks mean equal constant texts wherever they come from. `■` is the
-//! byte 0xff, which no UTF-8 text holds. What lies behind the first bytes of a long message is one slot.
+//! byte 0xff, which no UTF-8 text holds. The rest of a long message is one slot. `③` is the slot of a number of three digits.
+//!
+//! What people ask of numbers is how large they are, and mostly of those with a name: `duration_ms=[0-9]{4,}`. So the first
+//! numbers behind `=` (in JSON, behind `":`) have slots that say how many digits they have: bytes from 0xf5 on, which do not
+//! occur in UTF-8 either. One and two digits are the same: attempts and workers, which hardly anybody asks for by length.
 
-use std::ops::Range;
+use super::stretch::{self, Stretch, stretches};
 
 /// Stands for a slot in a mask.
 pub(super) const SLOT: u8 = 0xff;
-/// What of a message is masked; the rest is one slot.
-const MASKED_BYTES_MAX: usize = 512;
-/// The most slots of a mask; from there on the rest of a message is one slot.
-const SLOTS_MAX: usize = 64;
+/// Stands for a slot of few digits; the next bytes for those of more.
+const SLOT_OF_DIGITS: u8 = 0xf5;
+/// Up to so many digits are few.
+const DIGITS_FEW: u8 = 2;
+/// A longer number is more likely an identifier, and its slot is like any other.
+const DIGITS_MAX: u8 = 8;
+/// Numbers of a message whose lengths are told, the first ones: lengths of many would hardly ever be the same together.
+const NUMBERS_MAX: usize = 2;
 
 /// A set of bytes; of those beyond ASCII it has all or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,32 +67,6 @@ impl ByteSet {
     }
 }
 
-/// What a byte is: part of a word, and then a digit or not.
-const WORD: u8 = 1;
-const DIGIT: u8 = 1 << 1;
-
-/// What each byte is.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "there is a place for every byte, and it runs when this is compiled"
-)]
-const KINDS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0u8;
-    loop {
-        table[byte as usize] = match byte {
-            b'0'..=b'9' => WORD | DIGIT,
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..=u8::MAX => WORD,
-            _ => 0,
-        };
-        if byte == u8::MAX {
-            break;
-        }
-        byte += 1;
-    }
-    table
-};
-
 /// What may stand in a slot: so many of these bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
@@ -125,6 +107,8 @@ pub(super) struct Masked {
     pub(super) text: Vec<u8>,
     /// What stands in its slots, in order.
     pub(super) slots: Vec<Slot>,
+    /// Whether the mask tells how long some numbers are.
+    pub(super) has_lengths: bool,
 }
 
 impl Masked {
@@ -132,55 +116,69 @@ impl Masked {
     pub(super) fn fill(&mut self, message: &str) {
         self.text.clear();
         self.slots.clear();
-        let (masked, beyond) = message.as_bytes().split_at(message.len().min(MASKED_BYTES_MAX));
-        // The word at hand, and where what is not in the mask yet begins.
-        let (mut kinds, mut start, mut after) = (0, 0, 0);
-        for (at, byte) in masked.iter().enumerate() {
-            let kind = kind(*byte);
-            if kind & WORD != 0 {
-                if kinds == 0 {
-                    start = at;
+        self.has_lengths = false;
+        let mut numbers = 0;
+        for stretch in stretches(message) {
+            match stretch {
+                Stretch::Text(text) => self.text.extend_from_slice(text.as_bytes()),
+                Stretch::Word(word) => {
+                    let is_told = numbers < NUMBERS_MAX && is_number(word) && has_name(&self.text);
+                    let slot = if is_told { slot_of_digits(word) } else { SLOT };
+                    numbers += usize::from(is_told);
+                    self.has_lengths |= slot != SLOT;
+                    self.text.push(slot);
+                    self.slots.push(Slot::of(word.as_bytes()));
                 }
-                kinds |= kind;
-                continue;
-            }
-            if kinds & DIGIT != 0 {
-                self.word(masked, after, start..at);
-                after = at;
-                if self.slots.len() == SLOTS_MAX {
-                    break;
+                Stretch::Rest(rest) => {
+                    self.text.push(SLOT);
+                    self.slots.push(Slot::with(ByteSet::ALL, rest.len()));
                 }
             }
-            kinds = 0;
-        }
-        if self.slots.len() < SLOTS_MAX {
-            if kinds & DIGIT != 0 {
-                self.word(masked, after, start..masked.len());
-            } else {
-                self.text.extend_from_slice(masked.get(after..).unwrap_or_default());
-            }
-            after = masked.len();
-        }
-        let left = masked.len() - after + beyond.len();
-        if left > 0 {
-            self.slots.push(Slot::with(ByteSet::ALL, left));
-            self.text.push(SLOT);
         }
     }
 
-    /// A word that becomes a slot, and the constant text before it, which begins at `after`.
-    fn word(&mut self, masked: &[u8], after: usize, word: Range<usize>) {
-        self.text.extend_from_slice(masked.get(after..word.start).unwrap_or_default());
-        self.text.push(SLOT);
-        self.slots.push(Slot::of(masked.get(word).unwrap_or_default()));
+    /// The mask without lengths.
+    pub(super) fn plain(&self) -> Vec<u8> {
+        self.text.iter().map(|byte| if is_slot(*byte) { SLOT } else { *byte }).collect()
     }
+}
+
+/// Whether what follows this text is the value of something.
+fn has_name(before: &[u8]) -> bool {
+    [b"=".as_slice(), b"\":", b"\": "].iter().any(|end| before.ends_with(end))
+}
+
+fn is_number(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What stands for a number of so many digits.
+fn slot_of_digits(number: &str) -> u8 {
+    let digits = u8::try_from(number.len()).ok().filter(|digits| *digits <= DIGITS_MAX);
+    digits.map_or(SLOT, |digits| SLOT_OF_DIGITS + digits.saturating_sub(DIGITS_FEW))
+}
+
+/// Whether a byte of a mask stands for a slot.
+pub(super) fn is_slot(byte: u8) -> bool {
+    byte >= SLOT_OF_DIGITS
 }
 
 /// Whether a byte of a mask belongs to a word.
 pub(super) fn is_word(byte: u8) -> bool {
-    byte != SLOT && kind(byte) & WORD != 0
+    !is_slot(byte) && stretch::is_word(byte)
 }
 
-fn kind(byte: u8) -> u8 {
-    KINDS.get(usize::from(byte)).copied().unwrap_or(0)
+/// The mask with its words taken out: of masks of one shape, only words differ.
+pub(super) fn shape(mask: &[u8]) -> Vec<u8> {
+    let mut shape = Vec::with_capacity(mask.len());
+    let mut is_within = false;
+    for byte in mask {
+        if !is_word(*byte) {
+            shape.push(*byte);
+        } else if !is_within {
+            shape.push(SLOT);
+        }
+        is_within = is_word(*byte);
+    }
+    shape
 }

@@ -16,12 +16,15 @@
 mod builder;
 mod format;
 mod mask;
+mod masks;
 mod miner;
+mod stretch;
 
 #[cfg(test)]
 mod tests;
 
 pub use mask::{ByteSet, Slot};
+pub use stretch::{Stretch, stretches};
 
 pub(super) use builder::TemplatesBuilder;
 pub(super) use miner::{Miner, UNKNOWN};
@@ -29,7 +32,7 @@ pub(super) use miner::{Miner, UNKNOWN};
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// The same bytes in every message. A long message may be cut within a character.
+    /// The same bytes in every message.
     Text(Box<[u8]>),
     /// What differs.
     Slot(Slot),

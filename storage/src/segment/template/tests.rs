@@ -32,14 +32,19 @@ fn is_of(template: &Template, message: &str) -> bool {
 
 /// Mines row groups; returns the template of each message.
 fn mine(row_groups: &[Vec<String>]) -> (Vec<Template>, Vec<Vec<u16>>) {
-    let mut miner = Miner::new(crate::segment::seeded::Seeded(7));
+    let (miner, all) = mined(row_groups, 7);
+    (miner.finish(), all)
+}
+
+fn mined(row_groups: &[Vec<String>], seed: u64) -> (Miner, Vec<Vec<u16>>) {
+    let mut miner = Miner::new(crate::segment::seeded::Seeded(seed));
     let mut all = Vec::new();
     for messages in row_groups {
         let masks: Vec<_> = messages.iter().map(|message| miner.add(message)).collect();
-        miner.end_row_group();
-        all.push(masks.into_iter().map(|mask| miner.template(mask)).collect());
+        let of_masks = miner.end_row_group();
+        all.push(masks.into_iter().map(|mask| of_masks.get(mask)).collect());
     }
-    (miner.finish(), all)
+    (miner, all)
 }
 
 fn shown(template: &Template) -> String {
@@ -118,11 +123,96 @@ fn free_text_stays_within_the_limits() {
     assert!(is_of(&templates[1], &long));
 }
 
+#[test]
+fn lengths_of_named_numbers_are_told_apart() {
+    let took = |n: usize| format!("GET /users/{n} took={}", 7 * 10_usize.pow(u32::try_from(n % 4).unwrap()));
+    let json = |n: usize| format!("{{\"status\": 200,\"bytes\":{}}}", 100 + n * 30);
+    let mut messages: Vec<String> = repeated(80, took).chain(repeated(80, json)).collect();
+    messages.extend(repeated(20, |n| format!("peer 10.0.0.1:{} id=x{}", 5 * n, 5 * n)));
+    let (templates, _) = mine(&[messages]);
+    let mut shown: Vec<_> = templates.iter().skip(1).map(shown).collect();
+    shown.sort_unstable();
+    assert_eq!(
+        shown,
+        [
+            "GET /users/<1-2> took=<1-2>",
+            "GET /users/<1-2> took=<3-3>",
+            "GET /users/<1-2> took=<4-4>",
+            "peer <2-2>.<1-1>.<1-1>.<1-1>:<1-2> id=<2-3>",
+            "{\"status\": <3-3>,\"bytes\":<3-3>}",
+            "{\"status\": <3-3>,\"bytes\":<4-4>}",
+        ]
+    );
+}
+
+#[test]
+fn rare_lengths_do_without_and_are_not_loose() {
+    // Three rows of each length are too few, all of them together are not.
+    let took = |n: usize| format!("took={}", 10_usize.pow(u32::try_from(2 + n % 4).unwrap()));
+    let messages: Vec<String> = repeated(12, took).chain(repeated(1, |_| "alone=1000".to_owned())).collect();
+    let (miner, of_messages) = mined(&[messages], 7);
+    let (took, alone) = (of_messages[0][0], of_messages[0][12]);
+    assert!(of_messages[0][..12].iter().all(|template| *template == took));
+    assert!(!miner.is_loose(took) && miner.is_loose(alone));
+    let templates = miner.finish();
+    assert_eq!(shown(&templates[usize::from(took)]), "took=<3-6>");
+    assert_eq!(shown(&templates[usize::from(alone)]), "alone=<4-4>");
+}
+
+#[test]
+fn words_that_vary_keep_their_lengths() {
+    let word = |n: usize| ["ada", "bob", "cleo", "dan", "eve", "fay", "gus", "hal", "ian"][n % 9];
+    let messages: Vec<String> = repeated(54, |n| {
+        format!("{} {} took={}", word(n), word(n / 9), if n % 2 == 0 { 100 } else { 1_000 })
+    })
+    .collect();
+    let (templates, of_messages) = mine(std::slice::from_ref(&messages));
+    for (message, number) in messages.iter().zip(&of_messages[0]) {
+        let template = shown(&templates[usize::from(*number)]);
+        assert!(
+            template.ends_with(if message.ends_with("=100") { "took=<3-3>" } else { "took=<4-4>" }),
+            "{template}"
+        );
+    }
+}
+
+#[test]
+fn many_numbers_of_many_lengths_make_few_templates() {
+    let mut state = 7_u64;
+    let mut number = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % 10_u64.pow(u32::try_from((state >> 20) % 9 + 1).unwrap())
+    };
+    let mut line = |_| (0..20).map(|key| format!("key_{key}={}", number())).collect::<Vec<_>>().join(" ");
+    let row_groups =
+        vec![(0..20_000).map(&mut line).collect::<Vec<String>>(), (0..20_000).map(line).collect()];
+    let (miner, of_messages) = mined(&row_groups, 7);
+    assert!(of_messages.iter().flatten().all(|number| *number != UNKNOWN && !miner.is_loose(*number)));
+    let templates = miner.finish();
+    assert!(templates.len() < 70, "{}", templates.len());
+    assert_eq!((templates, of_messages), {
+        let (miner, of_messages) = mined(&row_groups, 8);
+        (miner.finish(), of_messages)
+    });
+}
+
+#[test]
+fn each_row_group_has_masks_anew() {
+    let letters =
+        |n: usize| -> String { n.to_string().bytes().map(|digit| char::from(digit + 49)).collect() };
+    let group = |from: usize| repeated(30_000, move |n| format!("user {} left", letters(from + n))).collect();
+    let row_groups: Vec<Vec<String>> = (0..3).map(|group_number| group(30_000 * group_number)).collect();
+    let (templates, of_messages) = mine(&row_groups);
+    assert!(of_messages.iter().flatten().all(|number| *number != UNKNOWN));
+    assert_eq!(templates.len(), 2);
+}
+
 fn message() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         4 => "(GET|POST|user|took|ms|error)",
         2 => "[a-c]{1,2}",
         2 => "[0-9]{1,4}",
+        2 => "(took=|n=|\"n\": ?)[0-9]{1,10}",
         1 => "[a-zA-Z0-9_éß]{1,6}",
         1 => "(x1 ){60,300}",
     ];
@@ -150,11 +240,11 @@ proptest! {
         let mut builder = TemplatesBuilder::new(7);
         for rows in &row_groups {
             let masks: Vec<_> = rows.iter().map(|(_, _, message)| builder.miner.add(message)).collect();
-            builder.miner.end_row_group();
+            let of_masks = builder.miner.end_row_group();
             builder.begin_row_group();
             let names = [None, Some("a"), Some(""), Some("web")];
             let mut runs: Vec<_> = rows.iter().zip(masks).map(|((source, level, _), mask)| {
-                (names[*source], names[*level], builder.miner.template(mask))
+                (names[*source], names[*level], of_masks.get(mask))
             }).collect();
             runs.sort_unstable();
             for run in runs.chunk_by(|one, other| one == other) {
