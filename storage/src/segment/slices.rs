@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  batches ─► entries sorted by (timestamp, _row_id) ─► cut ─► each slice ordered by source, level and template, stably,
-//!                                                           with the loose templates behind all others
+//!                                                           with the templates that say least behind all others
 //! ```
 //!
 //! Rows are not moved here: an entry names a row by batch and place.
@@ -152,7 +152,7 @@ struct RunRows<'a> {
     places: Vec<(usize, usize)>,
 }
 
-/// Orders a slice by source, level and template, and adds its runs to the segment's. Rows of loose templates come last: searches
+/// Orders a slice by source, level and template, and adds its runs to the segment's. Rows of templates that say little come last: searches
 /// have to read them, and so they lie in few pages. Entries come in order of (timestamp, row id), which is kept within a run.
 pub(super) fn in_runs<'a>(
     entries: &[Entry],
@@ -186,7 +186,7 @@ pub(super) fn in_runs<'a>(
         }
     }
     let miner = &templates.miner;
-    runs.sort_unstable_by_key(|run| (miner.is_loose(run.template), run.source, run.level, run.template));
+    runs.sort_unstable_by_key(|run| (miner.comes_last(run.template), run.source, run.level, run.template));
     let mut counts = HashMap::new();
     let (mut places, mut of_rows) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
     templates.begin_row_group();

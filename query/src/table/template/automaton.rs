@@ -12,7 +12,7 @@
 //! states accept, all messages match; if none does, none matches. So both answers are certain, and "maybe" costs speed
 //! alone. Automata and slots speak of ASCII: where a template may hold other characters, what is not yet decided stays so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ironbark_storage::{ByteSet, Part, Slot, Template};
 use parking_lot::Mutex;
@@ -40,6 +40,8 @@ const PROGRAM_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Automaton {
     dfa: DFA,
+    /// Of the bytes that it treats alike: which these are in ASCII, byte 0 the lowest bit, and one of them.
+    classes: Vec<(u128, u8)>,
     /// States are made when they are first met.
     cache: Mutex<Cache>,
     /// Of templates so far: those of one segment are mostly those of the next.
@@ -77,8 +79,13 @@ impl Automaton {
             )
             .build(&regex.pattern)
             .ok()?;
+        let mut classes: BTreeMap<u8, (u128, u8)> = BTreeMap::new();
+        for byte in 0..0x80 {
+            let (bytes, _) = classes.entry(dfa.byte_classes().get(byte)).or_insert((0, byte));
+            *bytes |= 1 << byte;
+        }
         let cache = Mutex::new(dfa.create_cache());
-        Some(Self { dfa, cache, verdicts: Mutex::default() })
+        Some(Self { dfa, classes: classes.into_values().collect(), cache, verdicts: Mutex::default() })
     }
 
     /// Of which of a template's messages it holds.
@@ -87,7 +94,7 @@ impl Automaton {
         if let Some(verdict) = verdicts.get(template) {
             return *verdict;
         }
-        let mut walk = Walk { dfa: &self.dfa, cache: &mut self.cache.lock() };
+        let mut walk = Walk { dfa: &self.dfa, classes: &self.classes, cache: &mut self.cache.lock() };
         let verdict = walk.template(template).unwrap_or(Verdict::Undecided);
         if verdicts.len() < VERDICTS_MAX {
             verdicts.insert(template.clone(), verdict);
@@ -98,6 +105,7 @@ impl Automaton {
 
 struct Walk<'a> {
     dfa: &'a DFA,
+    classes: &'a [(u128, u8)],
     cache: &'a mut Cache,
 }
 
@@ -129,10 +137,19 @@ impl Walk<'_> {
 
     fn text(&mut self, mut states: States, text: &[u8]) -> Result<States, TooMuch> {
         for byte in text {
-            if states.open.is_empty() {
-                break;
+            match states.open.as_mut_slice() {
+                [] => break,
+                // Nearly always there is one, which goes on to another.
+                [state] if byte.is_ascii() => {
+                    let to = self.dfa.next_state(self.cache, *state, *byte).map_err(|_| TooMuch)?;
+                    if to.is_tagged() {
+                        states = self.step(&states, &[*byte])?;
+                    } else {
+                        *state = to;
+                    }
+                }
+                _ => states = self.step(&states, &[*byte])?,
             }
-            states = self.step(&states, &[*byte])?;
         }
         Ok(states)
     }
@@ -194,19 +211,9 @@ impl Walk<'_> {
 
     /// Of all these bytes, one for each way in which the automaton treats them.
     fn representatives(&self, bytes: ByteSet) -> Result<Vec<u8>, TooMuch> {
-        if bytes.holds(0x80) {
-            return Err(TooMuch);
-        }
-        let mut seen = Vec::new();
-        let mut found = Vec::new();
-        for byte in (0..0x80).filter(|byte| bytes.holds(*byte)) {
-            let class = self.dfa.byte_classes().get(byte);
-            if !seen.contains(&class) {
-                seen.push(class);
-                found.push(byte);
-            }
-        }
-        Ok(found)
+        let ascii = bytes.ascii().ok_or(TooMuch)?;
+        let met = self.classes.iter().filter(|(class, _)| class & ascii != 0);
+        Ok(met.map(|(_, byte)| *byte).collect())
     }
 }
 

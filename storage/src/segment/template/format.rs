@@ -69,7 +69,7 @@ impl Templates {
 
 fn put_template(out: &mut Vec<u8>, template: &Template) {
     put_len(out, template.parts.len());
-    for part in &template.parts {
+    for part in template.parts.iter() {
         match part {
             Part::Text(text) => {
                 out.push(TEXT);

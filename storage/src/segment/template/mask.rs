@@ -55,6 +55,11 @@ impl ByteSet {
         (self.ascii, self.beyond)
     }
 
+    /// Those in ASCII, byte 0 the lowest bit; `None` if it has others.
+    pub const fn ascii(self) -> Option<u128> {
+        if self.beyond { None } else { Some(self.ascii) }
+    }
+
     /// The bytes of both.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {

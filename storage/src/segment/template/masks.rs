@@ -38,6 +38,8 @@ pub(super) struct Mask {
     rows: u64,
     /// Its rows, and those of all masks that are like it but for lengths.
     total_rows: u64,
+    /// Whether it is what is left of masks with lengths.
+    pub(super) is_rest: bool,
     pub(super) template: Option<u16>,
 }
 
@@ -95,7 +97,15 @@ impl Masks {
     fn push(&mut self, text: Box<[u8]>, plain: Option<u32>) -> Option<u32> {
         let number = u32::try_from(self.masks.len()).ok().filter(|_| self.masks.len() < MASKS_MAX)?;
         self.numbers.insert(text.clone(), number);
-        self.masks.push(Mask { text, slots: Vec::new(), plain, rows: 0, total_rows: 0, template: None });
+        self.masks.push(Mask {
+            text,
+            slots: Vec::new(),
+            plain,
+            rows: 0,
+            total_rows: 0,
+            is_rest: false,
+            template: None,
+        });
         Some(number)
     }
 
@@ -142,6 +152,7 @@ impl Masks {
             let (slots, rows) = (std::mem::take(&mut mask.slots), mask.rows);
             if let Some(plain) = self.masks.get_mut(plain as usize) {
                 plain.take_in(&slots, rows);
+                plain.is_rest = true;
             }
         }
         let masks = self.masks.iter().enumerate();

@@ -41,6 +41,8 @@ struct Draft {
     words: Vec<Part>,
     /// Whether it takes masks in that are only like it.
     is_loose: bool,
+    /// Whether it was made for what is left of masks with lengths.
+    is_rest: bool,
 }
 
 /// The templates of a segment so far.
@@ -95,8 +97,13 @@ impl Miner {
         let Some(mask) = self.masks.get_mut(number) else { return };
         // Out of the list while its words are borrowed.
         let (text, slots) = (std::mem::take(&mut mask.text), std::mem::take(&mut mask.slots));
+        let is_rest = mask.is_rest;
         let (shape, words) = (shape(&text), words(&text, &slots));
+        let known = self.drafts.len();
         let template = self.choose(&shape, &words, is_frequent, templates_max);
+        for draft in self.drafts.iter_mut().skip(known) {
+            draft.is_rest = is_rest;
+        }
         let draft = template.and_then(|template| self.drafts.get_mut(usize::from(template).checked_sub(1)?));
         for (own, word) in draft.into_iter().flat_map(|draft| &mut draft.words).zip(words) {
             word.widen(own);
@@ -137,21 +144,30 @@ impl Miner {
         let shape: Box<[u8]> = shape.into();
         self.shapes.entry(shape.clone()).or_default().push(number);
         let words = words.iter().map(|word| word.to_part()).collect();
-        self.drafts.push(Draft { shape, words, is_loose: !is_frequent });
+        self.drafts.push(Draft { shape, words, is_loose: !is_frequent, is_rest: false });
         Some(number)
     }
 
-    /// Whether a template says little of its messages: most searches will have to read them.
-    pub(in crate::segment) fn is_loose(&self, template: u16) -> bool {
-        let draft = usize::from(template).checked_sub(1).and_then(|place| self.drafts.get(place));
-        draft.is_none_or(|draft| draft.is_loose)
+    fn draft(&self, template: u16) -> Option<&Draft> {
+        self.drafts.get(usize::from(template).checked_sub(1)?)
+    }
+
+    /// Whether a template says little of its messages.
+    pub(super) fn is_loose(&self, template: u16) -> bool {
+        self.draft(template).is_none_or(|draft| draft.is_loose)
+    }
+
+    /// Whether a template says little of its messages, or nothing of lengths that others tell: most searches, or most for
+    /// numbers, will have to read them, and so they lie together.
+    pub(in crate::segment) fn comes_last(&self, template: u16) -> bool {
+        self.is_loose(template) || self.draft(template).is_some_and(|draft| draft.is_rest)
     }
 
     /// Words that every message of a template holds, now and in all row groups to come. Those of a loose template may still
     /// become slots, so it tells none.
     pub(in crate::segment) fn told_words(&self, template: u16) -> impl Iterator<Item = &[u8]> {
-        let draft = usize::from(template).checked_sub(1).and_then(|place| self.drafts.get(place));
-        let words = draft.filter(|draft| !draft.is_loose).map_or(&[] as &[Part], |draft| &draft.words);
+        let words =
+            self.draft(template).filter(|draft| !draft.is_loose).map_or(&[] as &[Part], |draft| &draft.words);
         words.iter().filter_map(|word| match word {
             Part::Text(text) => Some(&**text),
             Part::Slot(_) => None,

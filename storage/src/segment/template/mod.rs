@@ -23,6 +23,11 @@ mod stretch;
 #[cfg(test)]
 mod tests;
 
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
+
 pub use mask::{ByteSet, Slot};
 pub use stretch::{Stretch, stretches};
 
@@ -38,16 +43,32 @@ pub enum Part {
     Slot(Slot),
 }
 
-/// What all messages of a template are made of: these parts one after the other, and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What all messages of a template are made of: these parts one after the other, and nothing else. It is hashed once, as it is
+/// made, and its parts are shared by its copies: conditions look up many templates, and remember them.
+#[derive(Clone, Debug, Eq)]
 pub struct Template {
-    parts: Box<[Part]>,
+    parts: Arc<[Part]>,
+    hash: u64,
+}
+
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.parts == other.parts
+    }
+}
+
+impl Hash for Template {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 impl Template {
     /// Of these parts in order.
     pub fn new(parts: Vec<Part>) -> Self {
-        Self { parts: parts.into() }
+        let mut hasher = Xxh3::new();
+        parts.hash(&mut hasher);
+        Self { parts: parts.into(), hash: hasher.finish() }
     }
 
     /// Of messages that may be anything.

@@ -154,6 +154,7 @@ fn rare_lengths_do_without_and_are_not_loose() {
     let (took, alone) = (of_messages[0][0], of_messages[0][12]);
     assert!(of_messages[0][..12].iter().all(|template| *template == took));
     assert!(!miner.is_loose(took) && miner.is_loose(alone));
+    assert!(miner.comes_last(took) && miner.comes_last(alone), "neither tells how long its number is");
     let templates = miner.finish();
     assert_eq!(shown(&templates[usize::from(took)]), "took=<3-6>");
     assert_eq!(shown(&templates[usize::from(alone)]), "alone=<4-4>");
