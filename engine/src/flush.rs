@@ -35,7 +35,7 @@ const MEMORY_PRESSURE_PERCENT: u64 = 60;
 const TABLES_AT_ONCE_MAX: usize = 8;
 /// Segments of one table that are written at once.
 const SEGMENTS_AT_ONCE_MAX: usize = 4;
-/// Segments that are encoded at once, which takes processors and memory: one for two processors, at most so many.
+/// Segments that are encoded at once, which takes processors and memory: one for each processor, at most so many.
 const ENCODES_AT_ONCE_MAX: usize = 4;
 /// A segment that is older than this is not committed but written anew, in nanoseconds: a quarter of the time after
 /// which the compactor deletes objects that no manifest names. A machine that slept may find them gone.
@@ -61,7 +61,7 @@ pub(crate) struct FlushPace {
 impl Default for FlushPace {
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let encodes = Semaphore::new((processors / 2).clamp(1, ENCODES_AT_ONCE_MAX));
+        let encodes = Semaphore::new(processors.clamp(1, ENCODES_AT_ONCE_MAX));
         Self { tables: TABLES_AT_ONCE_MAX, segments: SEGMENTS_AT_ONCE_MAX, encodes }
     }
 }

@@ -30,12 +30,14 @@ const FREQUENT_ROWS_MIN: u64 = 8;
 #[derive(Debug)]
 pub(super) struct Mask {
     pub(super) text: Box<[u8]>,
+    /// What stands between its words; see [`shape`].
+    pub(super) shape: Box<[u8]>,
     /// What stands in its slots; nothing yet where it has no rows.
     pub(super) slots: Vec<Slot>,
     /// The mask without lengths, if this one tells any.
     plain: Option<u32>,
     /// Its rows.
-    rows: u64,
+    pub(super) rows: u64,
     /// Its rows, and those of all masks that are like it but for lengths.
     total_rows: u64,
     /// Whether it is what is left of masks with lengths.
@@ -97,8 +99,10 @@ impl Masks {
     fn push(&mut self, text: Box<[u8]>, plain: Option<u32>) -> Option<u32> {
         let number = u32::try_from(self.masks.len()).ok().filter(|_| self.masks.len() < MASKS_MAX)?;
         self.numbers.insert(text.clone(), number);
+        let shape = shape(&text).into();
         self.masks.push(Mask {
             text,
+            shape,
             slots: Vec::new(),
             plain,
             rows: 0,
@@ -122,20 +126,22 @@ impl Masks {
     /// The numbers of masks that are worth their lengths and whether each is frequent, those of most rows first.
     pub(super) fn with_lengths(&mut self) -> Vec<(usize, bool)> {
         let frequent = self.frequent();
-        let mut rows_of_shapes: HashMap<Vec<u8>, u64, Seeded> = HashMap::with_hasher(*self.numbers.hasher());
         for number in 0..self.masks.len() {
             let Some(mask) = self.masks.get_mut(number) else { continue };
             mask.total_rows += mask.rows;
             let (rows, Some(plain)) = (mask.rows, mask.plain) else { continue };
-            *rows_of_shapes.entry(shape(&mask.text)).or_default() += rows;
             if let Some(plain) = self.masks.get_mut(plain as usize) {
                 plain.total_rows += rows;
             }
         }
+        let mut rows_of_shapes: HashMap<&[u8], u64, Seeded> = HashMap::with_hasher(*self.numbers.hasher());
+        for mask in self.masks.iter().filter(|mask| mask.plain.is_some()) {
+            *rows_of_shapes.entry(&mask.shape).or_default() += mask.rows;
+        }
         let mut found = Vec::new();
         for (number, mask) in self.masks.iter().enumerate() {
             let Some(plain) = mask.plain.and_then(|plain| self.masks.get(plain as usize)) else { continue };
-            if rows_of_shapes.get(&shape(&mask.text)).is_some_and(|rows| *rows >= frequent) {
+            if rows_of_shapes.get(&*mask.shape).is_some_and(|rows| *rows >= frequent) {
                 found.push((Reverse(mask.rows), number, plain.total_rows >= frequent));
             }
         }
