@@ -29,11 +29,11 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_plan::ExecutionPlan;
-use ironbark_storage::{LogSchema, SegmentMeta, TimeRange, Timestamp, column};
+use ironbark_storage::{LogSchema, SegmentMeta, TimeRange, column};
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::TailCache;
-use super::segments::in_turn;
+use super::segments::{exact_time, in_turn};
 
 /// Without a filter up to so many rows are read by one partition: the newest row group of a segment has as many.
 const ALONE_ROWS_MAX: usize = 8_192;
@@ -146,11 +146,8 @@ fn of_row_group(segment: &Statistics, group: &RowGroupMetaData, time: TimeRange)
     let mut statistics = segment.clone();
     statistics.num_rows = Precision::Inexact(usize::try_from(group.num_rows()).ok()?);
     let timestamp = statistics.column_statistics.get_mut(timestamp()?)?;
-    let exact = |at: Timestamp| {
-        Precision::Exact(ScalarValue::TimestampNanosecond(Some(at.ns()), Some(Arc::from("UTC"))))
-    };
-    timestamp.min_value = exact(time.min);
-    timestamp.max_value = exact(time.max);
+    timestamp.min_value = exact_time(time.min);
+    timestamp.max_value = exact_time(time.max);
     Some(statistics)
 }
 

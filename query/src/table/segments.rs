@@ -108,12 +108,9 @@ pub(super) fn in_turn(files: Vec<PartitionedFile>, count: usize) -> Vec<FileGrou
 /// What the manifest says of a segment, in DataFusion's words; every number is exact for the whole of it.
 fn statistics(meta: &SegmentMeta) -> Statistics {
     let schema = LogSchema::stored();
-    let time = |at: Timestamp| {
-        Precision::Exact(ScalarValue::TimestampNanosecond(Some(at.ns()), Some(Arc::from("UTC"))))
-    };
     let id = |id: i64| Precision::Exact(ScalarValue::Int64(Some(id)));
     let column = |name: &str| match name {
-        column::TIMESTAMP => not_null(time(meta.time.min), time(meta.time.max)),
+        column::TIMESTAMP => not_null(exact_time(meta.time.min), exact_time(meta.time.max)),
         column::ROW_ID => not_null(id(meta.row_id_min.get()), id(meta.row_id_max.get())),
         column::SOURCE => texts(meta, |count| count.source.as_deref()),
         column::LEVEL => texts(meta, |count| count.level.as_deref()),
@@ -124,6 +121,10 @@ fn statistics(meta: &SegmentMeta) -> Statistics {
         total_byte_size: Precision::Absent,
         column_statistics: schema.fields().iter().map(|field| column(field.name())).collect(),
     }
+}
+
+pub(super) fn exact_time(at: Timestamp) -> Precision<ScalarValue> {
+    Precision::Exact(ScalarValue::TimestampNanosecond(Some(at.ns()), Some(Arc::from("UTC"))))
 }
 
 fn rows(rows: u64) -> Precision<usize> {

@@ -149,8 +149,6 @@ impl RowFilter {
 /// The cells of all row groups, and the place of each row group's first. Runs are sorted by source and level.
 fn cells<'a>(templates: &'a Templates, times: &[TimeRange]) -> (Vec<Cell<'a>>, Vec<usize>) {
     let (mut cells, mut first) = (Vec::new(), Vec::new());
-    let name =
-        |names: &'a [Option<Box<str>>], place: u32| names.get(place as usize).and_then(Option::as_deref);
     for (runs, time) in templates.row_groups.iter().zip(times) {
         first.push(cells.len());
         for runs in runs.chunk_by(of_one_cell) {

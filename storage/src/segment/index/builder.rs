@@ -203,41 +203,41 @@ impl IndexBuilder {
     fn add_tokens(&mut self, text: &str) {
         if !text.is_ascii() {
             for token in tokens(text) {
-                let mut lowered = std::mem::take(&mut self.lowered);
-                lowered.clear();
-                lower_into(token.text, &mut lowered);
-                self.add_token(lowered.as_bytes());
-                self.lowered = lowered;
+                self.lowered(token.text, Self::add_token);
             }
             return;
         }
         // All of the text at once: most of it are tokens, which are short.
-        let mut lowered = std::mem::take(&mut self.lowered);
-        lowered.clear();
-        lower_into(text, &mut lowered);
-        let bytes = lowered.as_bytes();
-        let mut start = None;
-        for (at, byte) in bytes.iter().enumerate() {
-            if IS_TOKEN_BYTE.get(usize::from(*byte)) == Some(&true) {
-                start = start.or(Some(at));
-            } else if let Some(start) = start.take() {
-                self.add_token(bytes.get(start..at).unwrap_or_default());
+        self.lowered(text, |index, bytes| {
+            let mut start = None;
+            for (at, byte) in bytes.iter().enumerate() {
+                if IS_TOKEN_BYTE.get(usize::from(*byte)) == Some(&true) {
+                    start = start.or(Some(at));
+                } else if let Some(start) = start.take() {
+                    index.add_token(bytes.get(start..at).unwrap_or_default());
+                }
             }
-        }
-        if let Some(start) = start {
-            self.add_token(bytes.get(start..).unwrap_or_default());
-        }
-        self.lowered = lowered;
+            if let Some(start) = start {
+                index.add_token(bytes.get(start..).unwrap_or_default());
+            }
+        });
     }
 
     fn add_value(&mut self, kind: TermKind, values: &StringArray, row: usize) {
         if values.is_valid(row) {
-            let mut lowered = std::mem::take(&mut self.lowered);
-            lowered.clear();
-            lower_into(values.value(row), &mut lowered);
-            self.add_term(kind, lowered.as_bytes());
-            self.lowered = lowered;
+            self.lowered(values.value(row), |index, value| {
+                index.add_term(kind, value);
+            });
         }
+    }
+
+    /// Adds a text by its lower case.
+    fn lowered(&mut self, text: &str, add: impl FnOnce(&mut Self, &[u8])) {
+        let mut lowered = std::mem::take(&mut self.lowered);
+        lowered.clear();
+        lower_into(text, &mut lowered);
+        add(self, lowered.as_bytes());
+        self.lowered = lowered;
     }
 
     fn add_token(&mut self, lowered: &[u8]) {

@@ -85,22 +85,8 @@ impl GramSet {
 
     /// Adds the grams of a token in lower case.
     pub(super) fn add(&mut self, token: &[u8]) {
-        // The last two letters' places, and how many letters in a row came so far and were hexadecimal.
-        let (mut before, mut letters, mut hex) = (0, 0usize, 0usize);
-        for byte in token {
-            let place = PLACES.get(usize::from(*byte)).copied().unwrap_or(NONE);
-            if place == NONE {
-                letters = 0;
-                continue;
-            }
-            letters += 1;
-            hex = if place < HEX { hex + 1 } else { 0 };
-            let number = before * ALPHABET + place;
-            before = number % (ALPHABET * ALPHABET);
-            if letters >= GRAM_LETTERS
-                && hex < GRAM_LETTERS
-                && let Some(word) = self.0.get_mut(usize::from(number / 64))
-            {
+        for number in token.windows(GRAM_LETTERS).filter_map(number) {
+            if let Some(word) = self.0.get_mut(usize::from(number / 64)) {
                 *word |= 1 << (number % 64);
             }
         }

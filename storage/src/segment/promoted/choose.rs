@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 
+use super::convert::entries;
 use super::{PROMOTED_TAGS_MAX, PromotedTags, map_of};
 use crate::{Result, SegmentReader};
 
@@ -105,9 +106,7 @@ impl<'a> Sample<'a> {
         let map = map_of(self.batch)?;
         if let (Some(keys), Some(values)) = (map.keys().as_string_opt(), map.values().as_string_opt()) {
             for row in self.rows() {
-                let offset =
-                    |at: usize| map.value_offsets().get(at).and_then(|offset| usize::try_from(*offset).ok());
-                for entry in offset(row).unwrap_or(0)..offset(row + 1).unwrap_or(0) {
+                for entry in entries(map, row) {
                     let keys: &'a StringArray = keys;
                     add(counts, keys.value(entry), values, entry);
                 }

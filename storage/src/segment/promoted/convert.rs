@@ -158,7 +158,7 @@ fn texts(tags: &MapArray) -> Result<(&StringArray, &StringArray)> {
 }
 
 /// The places of a row's entries among all of the map's.
-fn entries(tags: &MapArray, row: usize) -> Range<usize> {
+pub(super) fn entries(tags: &MapArray, row: usize) -> Range<usize> {
     let offset = |at: usize| tags.value_offsets().get(at).and_then(|offset| usize::try_from(*offset).ok());
     offset(row).unwrap_or(0)..offset(row + 1).unwrap_or(0)
 }

@@ -37,7 +37,7 @@ pub(super) struct Mask {
     /// The mask without lengths, if this one tells any.
     plain: Option<u32>,
     /// Its rows.
-    pub(super) rows: u64,
+    rows: u64,
     /// Its rows, and those of all masks that are like it but for lengths.
     total_rows: u64,
     /// Whether it is what is left of masks with lengths.

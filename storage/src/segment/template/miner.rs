@@ -30,9 +30,6 @@ const LENGTHS_TEMPLATES_MAX: usize = TEMPLATES_MAX / 2;
 /// Loose templates of one shape; a rare mask of this shape that is like none of them joins the nearest.
 const LOOSE_MAX: usize = 64;
 
-/// Masks of which it is remembered from one row group to the next which template they have: those with two rows or more.
-const KNOWN_MAX: usize = 1 << 14;
-
 /// The template of rows of which nothing is known.
 pub(in crate::segment) const UNKNOWN: u16 = 0;
 
@@ -57,8 +54,6 @@ pub(in crate::segment) struct Miner {
     drafts: Vec<Draft>,
     /// Templates by their shapes.
     shapes: HashMap<Box<[u8]>, Vec<u16>, Seeded>,
-    /// Templates of masks of the row groups before.
-    known: HashMap<Box<[u8]>, u16, Seeded>,
     masked: Masked,
 }
 
@@ -76,8 +71,8 @@ impl MaskTemplates {
 impl Miner {
     /// No templates yet.
     pub(super) fn new(seeded: Seeded) -> Self {
-        let (shapes, known) = (HashMap::with_hasher(seeded), HashMap::with_hasher(seeded));
-        Self { masks: Masks::new(seeded), drafts: Vec::new(), shapes, known, masked: Masked::default() }
+        let shapes = HashMap::with_hasher(seeded);
+        Self { masks: Masks::new(seeded), drafts: Vec::new(), shapes, masked: Masked::default() }
     }
 
     /// Adds a message of the row group at hand. Returns the number of its mask; `None` where there are too many.
@@ -102,12 +97,12 @@ impl Miner {
         let Some(mask) = self.masks.get_mut(number) else { return };
         // Out of the list while its words are borrowed.
         let (text, shape) = (std::mem::take(&mut mask.text), std::mem::take(&mut mask.shape));
-        let (slots, rows, is_rest) = (std::mem::take(&mut mask.slots), mask.rows, mask.is_rest);
+        let (slots, is_rest) = (std::mem::take(&mut mask.slots), mask.is_rest);
         let words = words(&text, &slots);
-        let before = self.drafts.len();
-        let known = self.known.get(&text).copied();
-        let template = known.or_else(|| self.choose(&shape, &words, is_frequent, templates_max));
-        for draft in self.drafts.iter_mut().skip(before) {
+        let known = self.drafts.len();
+        let template = self.choose(&shape, &words, is_frequent, templates_max);
+        // Only one that was made for this mask.
+        for draft in self.drafts.iter_mut().skip(known) {
             draft.is_rest = is_rest;
         }
         let draft = template.and_then(|template| self.drafts.get_mut(usize::from(template).checked_sub(1)?));
@@ -116,11 +111,6 @@ impl Miner {
         }
         if let Some(mask) = self.masks.get_mut(number) {
             (mask.slots, mask.template) = (slots, template);
-        }
-        if let Some(template) =
-            template.filter(|_| known.is_none() && rows > 1 && self.known.len() < KNOWN_MAX)
-        {
-            self.known.insert(text, template);
         }
     }
 
