@@ -23,7 +23,7 @@ use crate::config::QueryConfig;
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::search;
-use crate::table::{CountFromStatistics, OrderSegments, PushTags, SEGMENTS_URL, ShowIndexes};
+use crate::table::{CountFromStatistics, OrderSegments, PushTags, SEGMENTS_URL, ShowIndexes, TellTopRows};
 use crate::tags::{self, TagPlanner};
 
 /// How many of the hungriest operators an out-of-memory error names.
@@ -74,6 +74,8 @@ pub(crate) fn state(config: &QueryConfig, runtime: &Arc<RuntimeEnv>, ambient: &A
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(tables.collect::<Vec<_>>())
         .with_optimizer_rule(Arc::new(CountFromStatistics))
+        .with_optimizer_rule(Arc::new(TellTopRows))
+        .with_optimizer_rule(Arc::new(TellTopRows))
         .with_physical_optimizer_rules(physical_rules());
     functions::install(search::install(builder, Arc::clone(&ambient.clock))).build()
 }

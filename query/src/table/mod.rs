@@ -20,10 +20,12 @@ mod promoted;
 mod prune;
 mod reader;
 mod segments;
+mod source;
 mod tails;
 mod tally;
 mod template;
 mod times;
+mod top;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,7 @@ use self::index::{Indexes, Narrowed, Question, Report, TokenIndexExec};
 use self::prune::Kept;
 use self::tails::Origin;
 use self::template::RowFilter;
+use self::top::{Frontier, TopRows};
 use crate::clause;
 
 pub(crate) use index::ShowIndexes;
@@ -58,6 +61,7 @@ pub(crate) use reader::Reading;
 pub(crate) use segments::SEGMENTS_URL;
 pub(crate) use tails::TailCache;
 pub(crate) use tally::CountFromStatistics;
+pub(crate) use top::TellTopRows;
 
 /// The snapshots of one query: every mention of a table sees the same rows.
 pub(crate) struct Snapshots {
@@ -113,6 +117,8 @@ pub(crate) struct LogTable {
     /// Confined to the table's tenant.
     store: Arc<dyn ObjectStore>,
     tails: Arc<TailCache>,
+    /// What the query at hand wants of it, if that is not all.
+    top: Option<TopRows>,
 }
 
 /// What a scan asks for beside the rows that are kept.
@@ -142,7 +148,7 @@ impl LogTable {
             Columns::Shown => LogSchema::shown(),
             Columns::Stored => LogSchema::stored(),
         };
-        Self { table, schema, store, tails }
+        Self { table, schema, store, tails, top: None }
     }
 
     /// The places in [`LogSchema::stored`] of the columns that a scan asks for.
@@ -229,10 +235,15 @@ impl LogTable {
         }
         let clauses = clause::conjuncts(rows.filters);
         let filter = RowFilter::of(rows.filters, rows.state)?;
+        let frontier = self.top.map(Frontier::new);
         if clauses.is_empty() && filter.is_none() {
+            let segments = match frontier.filter(|_| rows.filters.is_empty()) {
+                Some(frontier) => frontier.within(segments),
+                None => segments,
+            };
             return Ok((segments.into_iter().map(Narrowed::from).collect(), None));
         }
-        let question = Question { clauses: &clauses, filter: filter.as_ref() };
+        let question = Question { clauses: &clauses, filter: filter.as_ref(), frontier: frontier.as_ref() };
         let (narrowed, report) = self.indexes().narrow(segments, question).await;
         Ok((narrowed, Some(Arc::new(report))))
     }

@@ -137,7 +137,7 @@ async fn newest_first_stops_early() {
         UnionExec
           ProjectionExec: expr=[timestamp@0 as timestamp, message@1 as message, tag(tags@2, n) as n]
             DataSourceExec: partitions=1, partition_sizes=[1]
-          DataSourceExec: file_groups={1 group: [[…0a.parquet, …09.parquet, …08.parquet, …07.parquet, …06.parquet, ...]]}, projection=[timestamp, message, tag(tags@5, n) as n], file_type=parquet, predicate=DynamicFilter [ empty ], sort_order_for_reorder=[timestamp@0 DESC], reverse_row_groups=true, dynamic_rg_pruning=eligible
+          DataSourceExec: file_groups={1 group: [[…0a.parquet]]}, projection=[timestamp, message, tag(tags@5, n) as n], file_type=parquet, predicate=DynamicFilter [ empty ], sort_order_for_reorder=[timestamp@0 DESC], reverse_row_groups=true, dynamic_rg_pruning=eligible
     "#);
     insta::assert_snapshot!(fixture.text(sql).await, @r#"
     +----------------------+---------+----+

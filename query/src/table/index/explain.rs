@@ -38,6 +38,8 @@ pub(crate) struct Report {
     rows: Kept,
     /// What templates said of rows, of segments where they were asked.
     sorted: Option<Sorted>,
+    /// Segments that were not asked: their rows are behind those that are wanted.
+    behind: usize,
     unindexed: usize,
     failed: usize,
     cost: Cost,
@@ -62,6 +64,11 @@ impl Report {
             Outcome::Unindexed => {
                 self.unindexed += 1;
                 self.segments.add(Kept { kept: 1, all: 1 });
+                return;
+            }
+            Outcome::Behind => {
+                self.behind += 1;
+                self.segments.add(Kept { kept: 0, all: 1 });
                 return;
             }
             Outcome::Failed => {
@@ -106,6 +113,9 @@ impl fmt::Display for Report {
         }
         let Self { segments, row_groups, ranges, rows, .. } = self;
         write!(f, "kept segments={segments}, row_groups={row_groups}, ranges={ranges}, rows={rows}")?;
+        if self.behind > 0 {
+            write!(f, ", behind={}", self.behind)?;
+        }
         if self.unindexed > 0 {
             write!(f, ", unindexed={}", self.unindexed)?;
         }

@@ -39,6 +39,7 @@ use crate::clause::Clause;
 
 use super::tally::Verdict;
 use super::template::{RowFilter, SortedRows};
+use super::top::Frontier;
 
 use access::Access;
 pub(super) use access::Which;
@@ -89,6 +90,8 @@ pub(super) struct Question<'a> {
     pub(super) clauses: &'a [Clause],
     /// The whole filter, if templates know of it.
     pub(super) filter: Option<&'a RowFilter>,
+    /// How far to look, if not all rows are wanted.
+    pub(super) frontier: Option<&'a Frontier>,
 }
 
 /// A segment of which some rows surely pass, some must be read, and no others pass.
@@ -140,6 +143,8 @@ struct Cost {
 #[derive(Debug)]
 enum Outcome {
     Found(Box<Found>),
+    /// All of its rows are behind those that are wanted.
+    Behind,
     /// There is no index, or one of another tokenizer.
     Unindexed,
     /// It could not be read or used.
@@ -159,6 +164,7 @@ impl Indexes<'_> {
         while let Some((meta, outcome)) = lookups.next().await {
             report.add(&outcome);
             match outcome {
+                Outcome::Behind => {}
                 Outcome::Found(found) if found.access.is_empty() => {}
                 Outcome::Found(found) => kept.push(Narrowed { meta, access: found.access.plan }),
                 Outcome::Unindexed | Outcome::Failed => kept.push(Narrowed::from(meta)),
@@ -179,6 +185,7 @@ impl Indexes<'_> {
         while let Some((meta, outcome)) = lookups.next().await {
             report.add(&outcome);
             match outcome {
+                Outcome::Behind => {}
                 Outcome::Found(found) if found.access.is_empty() => {}
                 Outcome::Found(found) => match found.split(&meta) {
                     Some(split) => splits.push(split),
@@ -190,11 +197,15 @@ impl Indexes<'_> {
         (splits, others, report)
     }
 
+    /// Of those whose ends are in memory one after the other, in the order in which their rows are wanted.
     fn look_at_all(
         &self,
-        segments: Vec<Arc<SegmentMeta>>,
+        mut segments: Vec<Arc<SegmentMeta>>,
         question: Question<'_>,
     ) -> impl Stream<Item = (Arc<SegmentMeta>, Outcome)> {
+        if let Some(frontier) = question.frontier {
+            segments.sort_by_key(|meta| frontier.wanted.first(meta.time));
+        }
         let lookups = segments.into_iter().map(move |meta| async move {
             let outcome = self.look(&meta, question).await;
             (meta, outcome)
@@ -248,11 +259,19 @@ impl Indexes<'_> {
     }
 
     async fn look(&self, meta: &Arc<SegmentMeta>, question: Question<'_>) -> Outcome {
+        let is_behind = || question.frontier.is_some_and(|frontier| frontier.is_ahead_of(meta.time));
+        if is_behind() {
+            return Outcome::Behind;
+        }
         if meta.index.is_none() {
             return Outcome::Unindexed;
         }
         let key = self.key(meta);
         let Ok((tail, origin)) = self.tail(&key, meta).await else { return Outcome::Failed };
+        // While the end was read others were looked at.
+        if origin == Origin::Store && is_behind() {
+            return Outcome::Behind;
+        }
         let Some(index) = usable(&tail) else { return Outcome::Unindexed };
         let mut cost = Cost { tails: usize::from(origin == Origin::Store), ..Cost::default() };
         let opened = Opened { key: &key, meta, tail: &tail, index };
@@ -264,7 +283,7 @@ impl Indexes<'_> {
             }
             let is_narrow = kept.count() <= FEW_RANGES.min(index.ranges().saturating_sub(1));
             let sorted = match question.filter.filter(|_| !is_narrow) {
-                Some(filter) => self.sort(opened, filter, &mut cost).await?,
+                Some(filter) => self.sort(opened, filter, question.frontier, &mut cost).await?,
                 None => None,
             };
             let access = Access::new(&tail.parquet, &kept, sorted.as_ref(), Which::Possible);
@@ -288,6 +307,7 @@ impl Indexes<'_> {
         &self,
         opened: Opened<'_>,
         filter: &RowFilter,
+        frontier: Option<&Frontier>,
         cost: &mut Cost,
     ) -> Result<Option<SortedRows>> {
         let Opened { meta, tail, index, .. } = opened;
@@ -296,15 +316,15 @@ impl Indexes<'_> {
         if is_new {
             self.tails.weigh(meta.id, tail);
         }
-        let mut known = filter.ask(templates, &times);
-        let sorted = known.sort();
+        let mut known = filter.ask(templates, times);
+        let sorted = known.sort(frontier);
         let grams: Vec<&Term> = filter.grams().filter(|_| index.has_grams()).collect();
         if grams.is_empty() || sorted.count(Verdict::Undecided) == 0 {
             return Ok(Some(sorted));
         }
         let rare = self.bring(opened, &grams, cost).await?;
         known.narrow(|gram| look_up(index, gram, &rare).map(|hits| hits.ranges))?;
-        Ok(Some(known.sort()))
+        Ok(Some(known.sort(frontier)))
     }
 
     /// The ranges of each clause.

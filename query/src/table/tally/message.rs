@@ -37,7 +37,7 @@ pub(super) async fn ask(
         return Ok(());
     };
     let clauses = clause::conjuncts(filters);
-    let question = Question { clauses: &clauses, filter: Some(filter) };
+    let question = Question { clauses: &clauses, filter: Some(filter), frontier: None };
     let (splits, others, report) = logs.indexes().split(segments, question).await;
     asked.report = Some(Arc::new(report));
     asked.read.extend(others);

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, Result, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::{NamePreserver, unnormalize_cols};
-use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, TableScan, TableScanBuilder, lit, when};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use ironbark_storage::LogSchema;
@@ -22,6 +21,7 @@ use super::shape::{Steps, is_constant_in_minutes};
 use super::term::TermFilter;
 use super::{Known, TallyTable, WEIGHT};
 use crate::table::LogTable;
+use crate::table::source::Source;
 use crate::table::template::Condition;
 
 /// The rule.
@@ -86,7 +86,7 @@ fn rewritten(aggregate: &Aggregate) -> Result<Option<Aggregate>> {
         return Ok(None);
     };
     let table = Arc::new(TallyTable::new(logs.clone(), filters, known));
-    let scan = source.scan_of(table, groups.iter().chain(&counts))?;
+    let scan = scan_of(&source, table, groups.iter().chain(&counts))?;
     let tallied = Aggregate::try_new(Arc::new(LogicalPlan::TableScan(scan)), groups, counts)?;
     Ok(same_columns(&tallied.schema, &aggregate.schema).then_some(tallied))
 }
@@ -101,92 +101,28 @@ fn same_columns(new: &DFSchema, old: &DFSchema) -> bool {
     columns(new) == columns(old)
 }
 
-/// The table below an aggregate, with what lies between.
-struct Source {
-    scan: TableScan,
-    /// In the scan's columns.
-    filters: Vec<Expr>,
-    /// What comes out at the top, and what it is in the scan's columns.
-    columns: Vec<(Column, Expr)>,
-}
-
-impl Source {
-    /// `None` if there is more between than filters and projections.
-    fn of(plan: &LogicalPlan) -> Result<Option<Self>> {
-        match plan {
-            LogicalPlan::TableScan(scan) if scan.fetch.is_none() => {
-                let columns = scan.projected_schema.columns().into_iter();
-                Ok(Some(Self {
-                    scan: scan.clone(),
-                    filters: scan.filters.clone(),
-                    columns: columns.map(|column| (column.clone(), Expr::Column(column))).collect(),
-                }))
-            }
-            LogicalPlan::Filter(filter) => {
-                let Some(mut source) = Self::of(&filter.input)? else { return Ok(None) };
-                for part in split_conjunction_owned(source.in_its_words(filter.predicate.clone())?) {
-                    if !source.filters.contains(&part) {
-                        source.filters.push(part);
-                    }
-                }
-                Ok(Some(source))
-            }
-            LogicalPlan::SubqueryAlias(alias) => {
-                let Some(mut source) = Self::of(&alias.input)? else { return Ok(None) };
-                let exprs = source.columns.into_iter().map(|(_, expr)| expr);
-                source.columns = alias.schema.columns().into_iter().zip(exprs).collect();
-                Ok(Some(source))
-            }
-            LogicalPlan::Projection(projection) => {
-                let Some(mut source) = Self::of(&projection.input)? else { return Ok(None) };
-                let exprs = projection.expr.iter().map(|expr| source.in_its_words(expr.clone()));
-                let exprs = exprs.collect::<Result<Vec<_>>>()?;
-                source.columns = projection.schema.columns().into_iter().zip(exprs).collect();
-                Ok(Some(source))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// An expression over what comes out, said in the scan's columns.
-    fn in_its_words(&self, expr: Expr) -> Result<Expr> {
-        let replaced = expr.transform_up(|expr| match expr {
-            Expr::Column(column) => {
-                let found = self.columns.iter().find(|(name, _)| *name == column);
-                Ok(match found {
-                    Some((_, expr)) => Transformed::yes(expr.clone()),
-                    None => Transformed::no(Expr::Column(column)),
-                })
-            }
-            Expr::Alias(alias) => Ok(Transformed::yes(*alias.expr)),
-            other => Ok(Transformed::no(other)),
-        })?;
-        Ok(replaced.data)
-    }
-
-    /// The scan of the weighted rows, with the columns that these expressions name.
-    fn scan_of<'a>(
-        &self,
-        table: Arc<TallyTable>,
-        exprs: impl Iterator<Item = &'a Expr>,
-    ) -> Result<TableScan> {
-        let used: Vec<&Column> = exprs.flat_map(Expr::column_refs).collect();
-        let schema = table.schema();
-        let fields = schema.fields().iter().enumerate();
-        let places = fields.filter(|(_, field)| {
-            field.name() == WEIGHT || used.iter().any(|column| column.name == *field.name())
-        });
-        let projection = places.map(|(place, _)| place).collect();
-        // The table applies its filters itself. Those of columns that it does not show would name nothing.
-        let is_shown = |filter: &&Expr| {
-            filter.column_refs().iter().all(|column| schema.field_with_name(&column.name).is_ok())
-        };
-        let shown = self.filters.iter().filter(is_shown).cloned().collect();
-        TableScanBuilder::new(self.scan.table_name.clone(), provider_as_source(table))
-            .with_projection(Some(projection))
-            .with_filters(shown)
-            .build()
-    }
+/// The scan of the weighted rows, with the columns that these expressions name.
+fn scan_of<'a>(
+    source: &Source,
+    table: Arc<TallyTable>,
+    exprs: impl Iterator<Item = &'a Expr>,
+) -> Result<TableScan> {
+    let used: Vec<&Column> = exprs.flat_map(Expr::column_refs).collect();
+    let schema = table.schema();
+    let fields = schema.fields().iter().enumerate();
+    let places = fields.filter(|(_, field)| {
+        field.name() == WEIGHT || used.iter().any(|column| column.name == *field.name())
+    });
+    let projection = places.map(|(place, _)| place).collect();
+    // The table applies its filters itsource. Those of columns that it does not show would name nothing.
+    let is_shown = |filter: &&Expr| {
+        filter.column_refs().iter().all(|column| schema.field_with_name(&column.name).is_ok())
+    };
+    let shown = source.filters.iter().filter(is_shown).cloned().collect();
+    TableScanBuilder::new(source.scan.table_name.clone(), provider_as_source(table))
+        .with_projection(Some(projection))
+        .with_filters(shown)
+        .build()
 }
 
 /// An aggregate that only counts.

@@ -16,6 +16,7 @@
 mod answers;
 mod automaton;
 mod condition;
+mod known;
 mod rows;
 mod text;
 mod words;

@@ -1,5 +1,7 @@
 //! The latest rows are read from the small row groups at a segment's newest end, and nothing else of it.
 
+use arrow::array::RecordBatch;
+
 use super::metric;
 use crate::fixture::{Fixture, Row, counter};
 
@@ -99,4 +101,37 @@ async fn other_orders_are_left_to_all_partitions() {
     let plan = split(&fixture, "SELECT * FROM logs ORDER BY message LIMIT 1").await;
     assert!(plan.contains("file_groups={2 groups: ["), "{plan}");
     assert_eq!(rows_looked_at(&plan), 39, "{plan}");
+}
+
+#[tokio::test]
+async fn what_lies_behind_the_wanted_rows_is_not_asked() {
+    let fixture = segments(3).await;
+    let of_rare = async |rest: &str| {
+        let plan = fixture.plan(&format!("SELECT message FROM logs WHERE source = 'rare' {rest}")).await;
+        let line = plan.lines().find(|line| line.contains("TokenIndexExec"));
+        line.and_then(|line| line.split_once("kept ")).unwrap().1.to_owned()
+    };
+    // A new day begins within the last 40,000 rows. Its newest row group has 81 rows of this source, the next one 164.
+    let asked = [
+        of_rare("ORDER BY timestamp DESC LIMIT 81").await,
+        of_rare("ORDER BY timestamp DESC LIMIT 82").await,
+        // The oldest segment has 400 of them.
+        of_rare("ORDER BY timestamp LIMIT 401").await,
+        // No row is known to pass.
+        of_rare("AND tags['a'] IS NULL ORDER BY timestamp LIMIT 1").await,
+        of_rare("ORDER BY message, timestamp LIMIT 1").await,
+        // Rows may get lost above the table.
+        of_rare("AND random() < 0.5 ORDER BY timestamp LIMIT 1").await,
+    ];
+    insta::assert_snapshot!(asked.join("\n"), @r#"
+    segments=1/4, row_groups=1/3, ranges=5/5, rows=81/33600, behind=3
+    segments=1/4, row_groups=2/3, ranges=5/5, rows=245/33600, behind=3
+    segments=2/4, row_groups=4/6, ranges=10/10, rows=555/80000, behind=2
+    segments=4/4, row_groups=10/10, ranges=16/16, rows=1200/120000
+    segments=4/4, row_groups=10/10, ranges=16/16, rows=1200/120000
+    segments=4/4, row_groups=10/10, ranges=16/16, rows=1200/120000
+    "#);
+    let all =
+        fixture.query("SELECT message FROM logs WHERE source = 'rare' ORDER BY timestamp DESC LIMIT 250");
+    assert_eq!(all.await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 250);
 }
