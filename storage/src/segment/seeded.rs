@@ -9,7 +9,14 @@ use std::hash::{BuildHasher, Hasher};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// An odd number without a pattern in its bits.
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(super) const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Two numbers as one, of which each bit depends on all of theirs. One of them has to be random.
+pub(super) fn fold(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
+    let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(0);
+    half(product >> u64::BITS) ^ half(product)
+}
 
 /// Makes hashers of one seed, which has to be random.
 #[derive(Clone, Copy, Debug)]

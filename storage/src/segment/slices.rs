@@ -8,6 +8,7 @@
 //! Rows are not moved here: an entry names a row by batch and place.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use arrow::array::{
     Array, AsArray, Int64Array, MapArray, RecordBatch, StringArray, TimestampNanosecondArray,
@@ -17,7 +18,7 @@ use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use super::PromotedTags;
 use super::format::ROW_GROUP_BYTES_MAX;
 use super::seeded::Seeded;
-use super::template::TemplatesBuilder;
+use super::template::{Place, Table, TemplatesBuilder, hash_of};
 use crate::{Error, Result, column};
 
 /// The columns of a batch that decide where its rows go.
@@ -138,10 +139,67 @@ pub(super) fn cut(entries: &[Entry], columns: &[Columns<'_>]) -> usize {
 
 /// A row group's rows in the order of the file, and how many there are of each source and level.
 pub(super) struct Slice<'a> {
-    pub(super) places: Vec<(usize, usize)>,
+    /// The number of each row among the entries.
+    pub(super) order: Vec<u32>,
     /// Of each row.
     pub(super) templates: Vec<u16>,
+    /// By the numbers of the entries.
+    pub(super) words: RowWords,
     pub(super) counts: HashMap<(Option<&'a str>, Option<&'a str>), u64>,
+}
+
+/// What is known of the words of a row group's messages, which the token index would have to find again: 30 bytes a row or so.
+#[derive(Default)]
+pub(super) struct RowWords {
+    rows: Vec<OneRowWords>,
+    places: Vec<Place>,
+}
+
+/// Of one row.
+struct OneRowWords {
+    mask: Option<u32>,
+    /// Which places are its words with digits; nothing if these and the words of the mask are not all.
+    places: Option<Range<u32>>,
+}
+
+impl RowWords {
+    fn push(&mut self, mask: Option<u32>, places: Option<&[Place]>) {
+        let start = u32::try_from(self.places.len()).ok();
+        self.places.extend_from_slice(places.unwrap_or_default());
+        let end = u32::try_from(self.places.len()).ok().filter(|_| places.is_some());
+        self.rows.push(OneRowWords { mask, places: start.zip(end).map(|(start, end)| start..end) });
+    }
+
+    /// The mask of a row, and where its words with digits stand; `None` unless these are all of its words.
+    pub(super) fn get(&self, row: u32) -> Option<(u32, &[Place])> {
+        let words = self.rows.get(row as usize)?;
+        let places = words.places.as_ref()?;
+        Some((words.mask?, self.places.get(places.start as usize..places.end as usize)?))
+    }
+}
+
+/// Names by numbers, in the order in which they came.
+struct Names<'a> {
+    seed: u64,
+    table: Table,
+    names: Vec<Option<&'a str>>,
+}
+
+impl<'a> Names<'a> {
+    fn new(seed: u64) -> Self {
+        Self { seed, table: Table::default(), names: Vec::new() }
+    }
+
+    fn number(&mut self, name: Option<&'a str>) -> u32 {
+        let hash = name.map_or(0, |name| hash_of(name.as_bytes(), self.seed));
+        let is_it = |number: u32| self.names.get(number as usize).is_some_and(|known| *known == name);
+        self.table.find(hash, is_it).unwrap_or_else(|| {
+            let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+            self.names.push(name);
+            self.table.insert(hash, number);
+            number
+        })
+    }
 }
 
 /// Rows of a slice with the same source, level and template.
@@ -149,7 +207,9 @@ struct RunRows<'a> {
     source: Option<&'a str>,
     level: Option<&'a str>,
     template: u16,
-    places: Vec<(usize, usize)>,
+    rows: usize,
+    /// Its number in the order in which runs came.
+    number: usize,
 }
 
 /// Orders a slice by source, level and template, and adds its runs to the segment's. Rows of templates that say little come last: searches
@@ -159,45 +219,69 @@ pub(super) fn in_runs<'a>(
     columns: &[Columns<'a>],
     templates: &mut TemplatesBuilder,
 ) -> Slice<'a> {
-    let miner = &mut templates.miner;
-    let mask = |entry: &Entry| {
-        let (batch, row) = entry.place();
-        columns.get(batch).and_then(|columns| miner.add(columns.messages.value(row)))
-    };
-    let masks: Vec<Option<u32>> = entries.iter().map(mask).collect();
-    let of_masks = miner.end_row_group();
-    let mut names: HashMap<Option<&'a str>, u32, Seeded> = HashMap::with_hasher(templates.seeded);
-    let mut name = |text| {
-        let next = u32::try_from(names.len()).unwrap_or(u32::MAX);
-        *names.entry(text).or_insert(next)
-    };
-    let mut numbers: HashMap<(u32, u32, u16), usize, Seeded> = HashMap::with_hasher(templates.seeded);
-    let mut runs: Vec<RunRows<'a>> = Vec::new();
-    for (entry, mask) in entries.iter().zip(masks) {
-        let (batch, row) = entry.place();
-        let Some(columns) = columns.get(batch) else { continue };
-        let (source, level, template) = (columns.source(row), columns.level(row), of_masks.get(mask));
-        let number = *numbers.entry((name(source), name(level), template)).or_insert_with(|| {
-            runs.push(RunRows { source, level, template, places: Vec::new() });
-            runs.len() - 1
-        });
-        if let Some(run) = runs.get_mut(number) {
-            run.places.push((batch, row));
-        }
-    }
+    let (mut runs, numbers, words) = runs(entries, columns, templates);
     let miner = &templates.miner;
     runs.sort_unstable_by_key(|run| (miner.comes_last(run.template), run.source, run.level, run.template));
     let mut counts = HashMap::new();
-    let (mut places, mut of_rows) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+    let mut of_rows = Vec::with_capacity(entries.len());
+    // Where the next row of each run goes.
+    let mut next = vec![0; runs.len()];
     templates.begin_row_group();
     for run in runs {
-        let rows = run.places.len();
-        templates.add(run.source, run.level, run.template, rows);
-        *counts.entry((run.source, run.level)).or_insert(0) += u64::try_from(rows).unwrap_or(u64::MAX);
-        places.extend(run.places);
-        of_rows.resize(places.len(), run.template);
+        templates.add(run.source, run.level, run.template, run.rows);
+        *counts.entry((run.source, run.level)).or_insert(0) += u64::try_from(run.rows).unwrap_or(u64::MAX);
+        if let Some(next) = next.get_mut(run.number) {
+            *next = of_rows.len();
+        }
+        of_rows.resize(of_rows.len() + run.rows, run.template);
     }
-    Slice { places, templates: of_rows, counts }
+    let mut order = vec![0; of_rows.len()];
+    for (entry, number) in (0..).zip(numbers) {
+        let Some(next) = next.get_mut(number as usize) else { continue };
+        if let Some(place) = order.get_mut(*next) {
+            *place = entry;
+        }
+        *next += 1;
+    }
+    Slice { order, templates: of_rows, words, counts }
+}
+
+/// The runs of a slice in the order in which they come, for each entry the number of its run, and what its words are.
+fn runs<'a>(
+    entries: &[Entry],
+    columns: &[Columns<'a>],
+    templates: &mut TemplatesBuilder,
+) -> (Vec<RunRows<'a>>, Vec<u32>, RowWords) {
+    let miner = &mut templates.miner;
+    let mut words = RowWords::default();
+    words.rows.reserve(entries.len());
+    for entry in entries {
+        let (batch, row) = entry.place();
+        let mask = columns.get(batch).and_then(|columns| miner.add(columns.messages.value(row)));
+        words.push(mask, miner.places());
+    }
+    let of_masks = miner.end_row_group();
+    let Seeded(seed) = templates.seeded;
+    let (mut sources, mut levels) = (Names::new(seed), Names::new(seed));
+    let mut known: HashMap<(u32, u32, u16), usize, Seeded> = HashMap::with_hasher(templates.seeded);
+    let (mut runs, mut numbers) = (Vec::<RunRows<'a>>::new(), Vec::with_capacity(entries.len()));
+    for (entry, words) in entries.iter().zip(&words.rows) {
+        let (batch, row) = entry.place();
+        let Some(columns) = columns.get(batch) else { continue };
+        let (source, level) = (columns.source(row), columns.level(row));
+        let template = of_masks.get(words.mask);
+        let key = (sources.number(source), levels.number(level), template);
+        let number = *known.entry(key).or_insert_with(|| {
+            let number = runs.len();
+            runs.push(RunRows { source, level, template, rows: 0, number });
+            number
+        });
+        if let Some(run) = runs.get_mut(number) {
+            run.rows += 1;
+        }
+        numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
+    }
+    (runs, numbers, words)
 }
 
 fn invalid(column: &str, reason: &str) -> Error {

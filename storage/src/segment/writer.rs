@@ -248,12 +248,15 @@ impl SegmentWriter {
         let failed = |source| Error::Parquet { object: self.id.to_string(), source };
         let ordered = in_runs(slice, columns, &mut self.templates);
         let templates = ordered.templates.chunks(COPY_ROWS);
-        for (places, templates) in ordered.places.chunks(COPY_ROWS).zip(templates) {
-            let rows = interleave_record_batch(batches, places)?;
-            self.index.add(&rows, templates, &self.templates.miner)?;
+        for (order, templates) in ordered.order.chunks(COPY_ROWS).zip(templates) {
+            let entries = order.iter().filter_map(|number| slice.get(*number as usize));
+            let places: Vec<(usize, usize)> = entries.map(|entry| entry.place()).collect();
+            let rows = interleave_record_batch(batches, &places)?;
+            let words = |row: usize| ordered.words.get(*order.get(row)?);
+            self.index.add(&rows, templates, &self.templates.miner, words)?;
             self.parquet.write(&self.columns.split(&rows)?).map_err(failed)?;
         }
-        self.index.end_row_group();
+        self.index.end_row_group(&self.templates.miner);
         self.parquet.flush().map_err(failed)?;
         self.add_checksums()?;
         self.rows += u64::try_from(slice.len()).unwrap_or(u64::MAX);

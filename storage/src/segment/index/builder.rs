@@ -1,8 +1,9 @@
 //! Collects the terms of a segment while it is written, range by range, and encodes its index.
 //!
 //! ```text
-//!   rows of a range ─► terms of the range, each with its text and rows        cleared for the next range
-//!     tokens that their template does not tell ─► grams of the range, which become terms of it as it ends
+//!   message ─┬─ words with digits ────────────► terms of the range, each with its text and rows     cleared for the next range
+//!            └─ all others, by their numbers ─► rows of each word (`words.rs`), which become terms of the range as it ends
+//!     tokens that their template does not tell ─► grams of the range, which become terms of it in the same way
 //!                              │
 //!                              ├─ new ───────────► seen: hash ─► the one range
 //!                              └─ seen before ───► seen: hash ─► place among the repeated: text, rows, ranges
@@ -11,8 +12,8 @@
 //!
 //! Nearly all terms are ids that occur once: they cost a slot of the map here, and no text.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
@@ -21,9 +22,10 @@ use super::format::{Head, INDEX_FORMAT_VERSION, RANGE_ROWS, RANGES_MAX, RARE_RAN
 use super::frequent::{self, Frequent};
 use super::grams::GramSet;
 use super::rare::{self, Entry};
+use super::words::WordRows;
 use super::{TermKind, term_hash};
-use crate::segment::template::{Miner, Templates, UNKNOWN};
-use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION, column, is_token_byte, lower_into, tokens};
+use crate::segment::template::{Miner, Place, Templates, UNKNOWN};
+use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION, column, lower_into, tokens};
 
 /// Terms are hashed once; maps take the hash as it is.
 #[derive(Debug, Default)]
@@ -43,26 +45,7 @@ impl Hasher for Ready {
     }
 }
 
-/// [`is_token_byte`] of every byte.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "there is a place for every byte, and it runs when this is compiled"
-)]
-const IS_TOKEN_BYTE: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0u8;
-    loop {
-        table[byte as usize] = is_token_byte(byte);
-        if byte == u8::MAX {
-            break;
-        }
-        byte += 1;
-    }
-    table
-};
-
 type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Ready>>;
-type Hashes = HashSet<u64, BuildHasherDefault<Ready>>;
 
 /// A term in the range at hand.
 #[derive(Debug)]
@@ -108,10 +91,10 @@ pub(crate) struct IndexBuilder {
     ranges: u32,
     /// Of tokens that templates do not tell, in the range at hand.
     grams: GramSet,
-    /// The hashes of the tokens that templates tell, of those that came so far.
-    told: HashMap<u16, Hashes>,
-    /// The template of the row at hand, and what it tells.
-    template: (u16, Hashes),
+    /// Words without digits.
+    words: WordRows,
+    /// The template of the row at hand.
+    template: u16,
     lowered: String,
     /// There are more ranges or texts than an index can have: the segment gets none.
     overfull: bool,
@@ -146,19 +129,22 @@ impl IndexBuilder {
             texts: Vec::new(),
             ranges: 0,
             grams: GramSet::new(),
-            told: HashMap::new(),
-            template: (UNKNOWN, Hashes::default()),
+            words: WordRows::new(0),
+            template: UNKNOWN,
             lowered: String::new(),
             overfull: false,
         }
     }
 
-    /// Adds the next rows of the row group at hand, in the order of the file, and their templates.
-    pub(in crate::segment) fn add(
+    /// Adds the next rows of the row group at hand, in the order of the file, and their templates. `words` says which mask the
+    /// message of a row has and where its words with digits stand; nothing if those and the words of the mask are not all
+    /// of its tokens.
+    pub(in crate::segment) fn add<'w>(
         &mut self,
         rows: &RecordBatch,
         templates: &[u16],
         miner: &Miner,
+        words: impl Fn(usize) -> Option<(u32, &'w [Place])>,
     ) -> Result<()> {
         let texts = |name: &'static str| {
             rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).ok_or_else(|| {
@@ -167,60 +153,63 @@ impl IndexBuilder {
         };
         let (messages, traces) = (texts(column::MESSAGE)?, texts(column::TRACE_ID)?);
         let spans = texts(column::SPAN_ID)?;
+        if self.words.begin(miner.lexicon()) {
+            self.words.begin_template(miner.told_words(self.template));
+        }
         for (row, template) in (0..rows.num_rows()).zip(templates) {
-            if *template != self.template.0 {
-                self.begin_template(*template, miner);
+            if *template != self.template {
+                self.template = *template;
+                self.words.begin_template(miner.told_words(*template));
             }
             if messages.is_valid(row) {
-                self.add_tokens(messages.value(row));
+                match words(row) {
+                    Some((mask, places)) => self.add_words(messages.value(row), mask, places, miner),
+                    None => self.add_tokens(messages.value(row), miner),
+                }
             }
             self.add_value(TermKind::TraceId, traces, row);
             self.add_value(TermKind::SpanId, spans, row);
             self.range_rows += 1;
             if u64::from(self.range_rows) == RANGE_ROWS {
-                self.end_range();
+                self.end_range(miner);
             }
         }
         Ok(())
     }
 
     /// Ends a row group: the next row begins a range.
-    pub(crate) fn end_row_group(&mut self) {
+    pub(in crate::segment) fn end_row_group(&mut self, miner: &Miner) {
         if self.range_rows > 0 {
-            self.end_range();
+            self.end_range(miner);
         }
     }
 
-    fn begin_template(&mut self, template: u16, miner: &Miner) {
-        let told = self.told.remove(&template).unwrap_or_else(|| {
-            let words = miner.told_words(template).map(<[u8]>::to_ascii_lowercase);
-            words.map(|word| term_hash(self.seed, TermKind::Message, &word)).collect()
-        });
-        let (before, of_before) = std::mem::replace(&mut self.template, (template, told));
-        self.told.insert(before, of_before);
-    }
-
-    fn add_tokens(&mut self, text: &str) {
-        if !text.is_ascii() {
-            for token in tokens(text) {
-                self.lowered(token.text, Self::add_token);
-            }
-            return;
+    /// Adds the tokens of a message of ASCII.
+    fn add_words(&mut self, message: &str, mask: u32, places: &[Place], miner: &Miner) {
+        for word in miner.words(mask) {
+            self.words.add(word, miner.lexicon(), &mut self.grams);
         }
-        // All of the text at once: most of it are tokens, which are short.
-        self.lowered(text, |index, bytes| {
-            let mut start = None;
-            for (at, byte) in bytes.iter().enumerate() {
-                if IS_TOKEN_BYTE.get(usize::from(*byte)) == Some(&true) {
-                    start = start.or(Some(at));
-                } else if let Some(start) = start.take() {
-                    index.add_token(bytes.get(start..at).unwrap_or_default());
+        self.words.end_row();
+        self.lowered(message, |index, lowered| {
+            for (start, end) in places {
+                let word = lowered.get(usize::from(*start)..usize::from(*end)).unwrap_or_default();
+                // No template tells a word with a digit, and the grams of one that was there in this range are known.
+                if index.add_term(TermKind::Message, word) {
+                    index.grams.add(word);
                 }
             }
-            if let Some(start) = start {
-                index.add_token(bytes.get(start..).unwrap_or_default());
-            }
         });
+    }
+
+    fn add_tokens(&mut self, text: &str, miner: &Miner) {
+        for token in tokens(text) {
+            self.lowered(token.text, |index, lowered| {
+                index.add_term(TermKind::Message, lowered);
+                if !miner.lexicon().find(lowered).is_some_and(|word| index.words.is_told(word)) {
+                    index.grams.add(lowered);
+                }
+            });
+        }
     }
 
     fn add_value(&mut self, kind: TermKind, values: &StringArray, row: usize) {
@@ -240,45 +229,46 @@ impl IndexBuilder {
         self.lowered = lowered;
     }
 
-    fn add_token(&mut self, lowered: &[u8]) {
-        let hash = self.add_term(TermKind::Message, lowered);
-        if !self.template.1.contains(&hash) {
-            self.grams.add(lowered);
+    /// Adds a term of the row at hand. Returns whether it is new in this range.
+    fn add_term(&mut self, kind: TermKind, lowered: &[u8]) -> bool {
+        let row = self.range_rows;
+        let Some(known) = self.term_of_range(kind, lowered) else { return false };
+        if known.rows > 0 && known.row == row {
+            return false;
         }
+        known.rows += 1;
+        known.row = row;
+        known.rows == 1
     }
 
-    /// Adds a term of the row at hand. Returns its hash.
-    fn add_term(&mut self, kind: TermKind, lowered: &[u8]) -> u64 {
-        let hash = term_hash(self.seed, kind, lowered);
-        let row = self.range_rows;
-        match self.range.entry(hash) {
-            Slot::Occupied(known) => {
-                let known = known.into_mut();
-                if known.row != row {
-                    known.rows += 1;
-                    known.row = row;
-                }
-            }
+    /// A term of the range at hand, without rows if it is new.
+    fn term_of_range(&mut self, kind: TermKind, lowered: &[u8]) -> Option<&mut InRange> {
+        match self.range.entry(term_hash(self.seed, kind, lowered)) {
+            Slot::Occupied(known) => Some(known.into_mut()),
             Slot::Vacant(slot) => {
                 let start = u32::try_from(self.range_texts.len());
                 self.range_texts.extend_from_slice(lowered);
-                match (start, u32::try_from(self.range_texts.len())) {
-                    (Ok(start), Ok(end)) => {
-                        slot.insert(InRange { kind, text: (start, end), rows: 1, row });
-                    }
-                    _ => self.overfull = true,
-                }
+                let (Ok(start), Ok(end)) = (start, u32::try_from(self.range_texts.len())) else {
+                    self.overfull = true;
+                    return None;
+                };
+                Some(slot.insert(InRange { kind, text: (start, end), rows: 0, row: 0 }))
             }
         }
-        hash
     }
 
-    fn end_range(&mut self) {
+    fn end_range(&mut self, miner: &Miner) {
         let mut grams = std::mem::take(&mut self.grams);
         for gram in grams.drain() {
             self.add_term(TermKind::Gram, &gram);
         }
         self.grams = grams;
+        for (word, rows) in self.words.end_range() {
+            if let Some(term) = self.term_of_range(TermKind::Message, miner.lexicon().text(word)) {
+                // Rows whose messages are cut here have counted theirs.
+                term.rows += rows;
+            }
+        }
         self.overfull |= self.ranges >= RANGES_MAX;
         if !self.overfull {
             let terms = std::mem::take(&mut self.range);
@@ -334,7 +324,6 @@ impl IndexBuilder {
 
     /// The index, or `None` where there is nothing to index or too much.
     pub(crate) fn finish(mut self, templates: &Templates) -> Result<Option<EncodedIndex>> {
-        self.end_row_group();
         if self.overfull || self.ranges == 0 {
             return Ok(None);
         }

@@ -36,9 +36,9 @@ fn build(groups: &[Vec<Row>]) -> EncodedIndex {
     let miner = TemplatesBuilder::new(7).miner;
     for group in groups {
         for rows in group.chunks(1_000) {
-            builder.add(&batch(rows), &vec![UNKNOWN; rows.len()], &miner).unwrap();
+            builder.add(&batch(rows), &vec![UNKNOWN; rows.len()], &miner, |_| None).unwrap();
         }
-        builder.end_row_group();
+        builder.end_row_group(&miner);
     }
     builder.finish(&Templates::default()).unwrap().unwrap()
 }
@@ -136,15 +136,24 @@ fn an_absent_term_rarely_finds_a_range() {
 fn grams_are_of_what_templates_do_not_tell() {
     let mut templates = TemplatesBuilder::new(7);
     let rows: Vec<_> = (0..100).map(|at| row(format!("Request k9{at} timed_out"))).collect();
-    let masks: Vec<_> = rows.iter().map(|(message, _)| templates.miner.add(message)).collect();
+    let add = |(message, _): &Row| {
+        let mask = templates.miner.add(message).unwrap();
+        (mask, templates.miner.places().unwrap().to_vec())
+    };
+    let words: Vec<_> = rows.iter().map(add).collect();
     let of_masks = templates.miner.end_row_group();
-    let of_rows: Vec<_> = masks.into_iter().map(|mask| of_masks.get(mask)).collect();
-    let build = |of_rows: &[u16]| {
+    let of_rows: Vec<_> = words.iter().map(|(mask, _)| of_masks.get(Some(*mask))).collect();
+    let build = |of_rows: &[u16], is_masked: bool| {
         let mut builder = IndexBuilder::new(7);
-        builder.add(&batch(&rows), of_rows, &templates.miner).unwrap();
+        let masked = |row: usize| words.get(row).filter(|_| is_masked);
+        let of_row = |row: usize| masked(row).map(|(mask, places)| (*mask, places.as_slice()));
+        builder.add(&batch(&rows), of_rows, &templates.miner, of_row).unwrap();
+        builder.end_row_group(&templates.miner);
         builder.finish(&Templates::default()).unwrap().unwrap()
     };
-    let (told, untold) = (build(&of_rows), build(&[UNKNOWN; 100]));
+    let (told, untold) = (build(&of_rows, true), build(&[UNKNOWN; 100], true));
+    assert_eq!(told.bytes, build(&of_rows, false).bytes, "it does not matter who cuts the messages");
+    assert_eq!(untold.bytes, build(&[UNKNOWN; 100], false).bytes);
     for (gram, of_template) in [("req", false), ("d_o", false), ("k97", true), ("k98", true)] {
         let has = |index| !look_up(index, &open(index), &Term::new(TermKind::Gram, gram)).ranges.is_empty();
         assert_eq!((has(&told), has(&untold)), (of_template, true), "{gram}");

@@ -13,7 +13,9 @@
 //! numbers behind `=` (in JSON, behind `":`) have slots that say how many digits they have: bytes from 0xf5 on, which do not
 //! occur in UTF-8 either. One and two digits are the same: attempts and workers, which hardly anybody asks for by length.
 
-use super::stretch::{self, Stretch, stretches};
+use super::lexicon::Lexicon;
+use super::scan::{self, Kind};
+use super::stretch::{MESSAGE_BYTES_MAX, WORDS_MAX};
 
 /// Stands for a slot in a mask.
 pub(super) const SLOT: u8 = 0xff;
@@ -25,6 +27,22 @@ const DIGITS_FEW: u8 = 2;
 const DIGITS_MAX: u8 = 8;
 /// Numbers of a message whose lengths are told, the first ones: lengths of many would hardly ever be the same together.
 const NUMBERS_MAX: usize = 2;
+
+/// The bit of each byte of ASCII, in the low or the high half of 128: all numbers and ids of messages are looked up here.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "there is a place for every byte, and it runs when this is compiled"
+)]
+static BITS: [(u64, u64); 256] = {
+    let mut table = [(0, 0); 256];
+    let mut byte = 0;
+    while byte < 64 {
+        table[byte].0 = 1 << byte;
+        table[byte + 64].1 = 1 << byte;
+        byte += 1;
+    }
+    table
+};
 
 /// A set of bytes; of those beyond ASCII it has all or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -39,10 +57,14 @@ impl ByteSet {
 
     /// The bytes of a text.
     pub fn of(text: &[u8]) -> Self {
-        text.iter().fold(Self::default(), |set, byte| match 1u128.checked_shl(u32::from(*byte)) {
-            Some(bit) => Self { ascii: set.ascii | bit, ..set },
-            None => Self { beyond: true, ..set },
-        })
+        let (mut low, mut high, mut all) = (0, 0, 0);
+        for byte in text {
+            let (in_low, in_high) = BITS.get(usize::from(*byte)).copied().unwrap_or_default();
+            low |= in_low;
+            high |= in_high;
+            all |= byte;
+        }
+        Self { ascii: u128::from(high) << 64 | u128::from(low), beyond: !all.is_ascii() }
     }
 
     /// From the set of bytes in ASCII, byte 0 the lowest bit, and whether all others belong to it.
@@ -73,7 +95,7 @@ impl ByteSet {
 }
 
 /// What may stand in a slot: so many of these bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Slot {
     /// All bytes that occur.
     pub bytes: ByteSet,
@@ -105,46 +127,83 @@ impl Slot {
     }
 }
 
+/// Stands for a slot among the words of a mask.
+pub(super) const SLOT_WORD: u32 = u32::MAX;
+
+/// Where a word with a digit stands in a message: where it begins and where it ends.
+pub(in crate::segment) type Place = (u16, u16);
+
 /// A mask and its slots, in buffers that are used again.
 #[derive(Debug, Default)]
 pub(super) struct Masked {
-    /// The mask.
-    pub(super) text: Vec<u8>,
+    /// What stands between its words and slots, with a slot for each of these; see `shapes.rs`.
+    pub(super) shape: Vec<u8>,
+    /// Its words by their numbers, and [`SLOT_WORD`] for each slot, in order.
+    pub(super) words: Vec<u32>,
     /// What stands in its slots, in order.
     pub(super) slots: Vec<Slot>,
+    /// Where the words with digits stand.
+    pub(super) places: Vec<Place>,
+    /// Whether these are all of them.
+    pub(super) is_whole: bool,
     /// Whether the mask tells how long some numbers are.
     pub(super) has_lengths: bool,
 }
 
 impl Masked {
-    /// Masks a message.
-    pub(super) fn fill(&mut self, message: &str) {
-        self.text.clear();
+    /// Masks a message. Returns whether there were numbers for all of its words.
+    pub(super) fn fill(&mut self, message: &str, lexicon: &mut Lexicon) -> bool {
+        self.shape.clear();
+        self.words.clear();
         self.slots.clear();
+        self.places.clear();
         self.has_lengths = false;
-        let mut numbers = 0;
-        for stretch in stretches(message) {
-            match stretch {
-                Stretch::Text(text) => self.text.extend_from_slice(text.as_bytes()),
-                Stretch::Word(word) => {
-                    let is_told = numbers < NUMBERS_MAX && is_number(word) && has_name(&self.text);
-                    let slot = if is_told { slot_of_digits(word) } else { SLOT };
-                    numbers += usize::from(is_told);
-                    self.has_lengths |= slot != SLOT;
-                    self.text.push(slot);
-                    self.slots.push(Slot::of(word.as_bytes()));
-                }
-                Stretch::Rest(rest) => {
-                    self.text.push(SLOT);
-                    self.slots.push(Slot::with(ByteSet::ALL, rest.len()));
-                }
+        let (bytes, looked_at) = (message.as_bytes(), message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        let text = bytes.get(..looked_at).unwrap_or(bytes);
+        // What is not in the mask yet begins behind the last word.
+        let (mut after, mut numbers, mut is_known) = (0, 0, true);
+        scan::words(text, |place, kind| {
+            let between = text.get(after..place.start).unwrap_or_default();
+            let word = text.get(place.clone()).unwrap_or_default();
+            after = place.end;
+            self.push_between(between);
+            if kind == Kind::Letters {
+                let number = lexicon.number(word);
+                is_known = number.is_some();
+                self.words.extend(number);
+                self.shape.push(SLOT);
+                return is_known;
             }
+            let is_told = kind == Kind::Number && numbers < NUMBERS_MAX && has_name(between);
+            numbers += usize::from(is_told);
+            let slot = if is_told { slot_of_digits(word) } else { SLOT };
+            self.push_slot(slot, Slot::of(word));
+            // What is looked at is not so long.
+            self.places.extend(u16::try_from(place.start).ok().zip(u16::try_from(place.end).ok()));
+            self.places.len() < WORDS_MAX
+        });
+        let looked_at = if self.places.len() < WORDS_MAX { text.len() } else { after };
+        self.push_between(text.get(after..looked_at).unwrap_or_default());
+        let rest = bytes.len().saturating_sub(looked_at);
+        self.is_whole = rest == 0;
+        if rest > 0 {
+            self.push_slot(SLOT, Slot::with(ByteSet::ALL, rest));
+        }
+        is_known
+    }
+
+    fn push_between(&mut self, between: &[u8]) {
+        match between {
+            [byte] => self.shape.push(*byte),
+            bytes => self.shape.extend_from_slice(bytes),
         }
     }
 
-    /// The mask without lengths.
-    pub(super) fn plain(&self) -> Vec<u8> {
-        self.text.iter().map(|byte| if is_slot(*byte) { SLOT } else { *byte }).collect()
+    fn push_slot(&mut self, in_shape: u8, slot: Slot) {
+        self.has_lengths |= in_shape != SLOT;
+        self.shape.push(in_shape);
+        self.words.push(SLOT_WORD);
+        self.slots.push(slot);
     }
 }
 
@@ -153,12 +212,8 @@ fn has_name(before: &[u8]) -> bool {
     [b"=".as_slice(), b"\":", b"\": "].iter().any(|end| before.ends_with(end))
 }
 
-fn is_number(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// What stands for a number of so many digits.
-fn slot_of_digits(number: &str) -> u8 {
+fn slot_of_digits(number: &[u8]) -> u8 {
     let digits = u8::try_from(number.len()).ok().filter(|digits| *digits <= DIGITS_MAX);
     digits.map_or(SLOT, |digits| SLOT_OF_DIGITS + digits.saturating_sub(DIGITS_FEW))
 }
@@ -166,24 +221,4 @@ fn slot_of_digits(number: &str) -> u8 {
 /// Whether a byte of a mask stands for a slot.
 pub(super) fn is_slot(byte: u8) -> bool {
     byte >= SLOT_OF_DIGITS
-}
-
-/// Whether a byte of a mask belongs to a word.
-pub(super) fn is_word(byte: u8) -> bool {
-    !is_slot(byte) && stretch::is_word(byte)
-}
-
-/// The mask with its words taken out: of masks of one shape, only words differ.
-pub(super) fn shape(mask: &[u8]) -> Vec<u8> {
-    let mut shape = Vec::with_capacity(mask.len());
-    let mut is_within = false;
-    for byte in mask {
-        if !is_word(*byte) {
-            shape.push(*byte);
-        } else if !is_within {
-            shape.push(SLOT);
-        }
-        is_within = is_word(*byte);
-    }
-    shape
 }

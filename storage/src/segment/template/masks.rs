@@ -12,10 +12,11 @@
 //! lengths, so that telling lengths makes no row loose.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
-use super::mask::{Masked, Slot, shape};
-use crate::segment::seeded::Seeded;
+use super::mask::{Masked, SLOT_WORD, Slot};
+use super::shapes::Shapes;
+use super::table::Table;
+use crate::segment::seeded::{MIX, Seeded, fold};
 
 /// Masks that are told apart in a row group.
 const MASKS_MAX: usize = 1 << 16;
@@ -26,14 +27,35 @@ const FREQUENT_SHARE: u64 = 4_096;
 /// Masks of fewer rows than this are never frequent.
 const FREQUENT_ROWS_MIN: u64 = 8;
 
+/// Some of the words or slots of all masks.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    length: usize,
+}
+
+impl Span {
+    /// Adds values behind the others.
+    fn push<T: Copy>(all: &mut Vec<T>, values: &[T]) -> Self {
+        let start = all.len();
+        all.extend_from_slice(values);
+        Self { start, length: values.len() }
+    }
+
+    fn of<T>(self, all: &[T]) -> &[T] {
+        all.get(self.start..self.start + self.length).unwrap_or_default()
+    }
+}
+
 /// A mask of messages of a row group.
 #[derive(Debug)]
-pub(super) struct Mask {
-    pub(super) text: Box<[u8]>,
-    /// What stands between its words; see [`shape`].
-    pub(super) shape: Box<[u8]>,
-    /// What stands in its slots; nothing yet where it has no rows.
-    pub(super) slots: Vec<Slot>,
+struct Mask {
+    /// What stands between its words, by its number; masks of one shape differ in words.
+    shape: u32,
+    words: Span,
+    /// What stands in its slots; means nothing where it has no rows.
+    slots: Span,
+    hash: u64,
     /// The mask without lengths, if this one tells any.
     plain: Option<u32>,
     /// Its rows.
@@ -41,69 +63,108 @@ pub(super) struct Mask {
     /// Its rows, and those of all masks that are like it but for lengths.
     total_rows: u64,
     /// Whether it is what is left of masks with lengths.
-    pub(super) is_rest: bool,
-    pub(super) template: Option<u16>,
+    is_rest: bool,
+    template: Option<u16>,
 }
 
-impl Mask {
-    /// Makes room for rows with these slots.
-    fn take_in(&mut self, slots: &[Slot], rows: u64) {
-        if self.rows == 0 {
-            self.slots = slots.to_vec();
-        }
-        for (known, slot) in self.slots.iter_mut().zip(slots) {
-            *known = known.union(*slot);
-        }
-        self.rows += rows;
+/// What a mask is, for finding its template.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) shape: u32,
+    /// Its words by their numbers, and [`SLOT_WORD`] for each slot.
+    pub(super) words: &'a [u32],
+    pub(super) slots: &'a [Slot],
+    pub(super) is_rest: bool,
+}
+
+impl Known<'_> {
+    /// Its words in order, and what stands in those that are slots.
+    pub(super) fn words_and_slots(&self) -> impl Iterator<Item = (u32, Option<Slot>)> {
+        let mut slots = self.slots.iter();
+        self.words.iter().map(move |word| {
+            let slot = if *word == SLOT_WORD { slots.next() } else { None };
+            (*word, slot.copied())
+        })
     }
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Masks {
+    seed: u64,
     masks: Vec<Mask>,
-    numbers: HashMap<Box<[u8]>, u32, Seeded>,
+    table: Table,
+    words: Vec<u32>,
+    slots: Vec<Slot>,
 }
 
 impl Masks {
     /// No masks yet.
     pub(super) fn new(seeded: Seeded) -> Self {
-        Self { masks: Vec::new(), numbers: HashMap::with_hasher(seeded) }
+        let Seeded(seed) = seeded;
+        Self { seed, masks: Vec::new(), table: Table::default(), words: Vec::new(), slots: Vec::new() }
+    }
+
+    /// Begins a row group.
+    pub(super) fn clear(&mut self) {
+        self.masks.clear();
+        self.table.clear();
+        self.words.clear();
+        self.slots.clear();
     }
 
     /// Adds a message. Returns the number of its mask; `None` where there are too many.
-    pub(super) fn add(&mut self, masked: &Masked) -> Option<u32> {
-        let number = match self.numbers.get(masked.text.as_slice()) {
-            Some(number) => *number,
-            None => self.new_mask(masked)?,
+    pub(super) fn add(&mut self, masked: &Masked, shapes: &mut Shapes) -> Option<u32> {
+        let shape = shapes.number(&masked.shape, masked.has_lengths);
+        let hash = self.hash(shape, &masked.words);
+        let number = match self.find(hash, shape, &masked.words) {
+            Some(number) => number,
+            None => self.new_mask(hash, shape, masked, shapes)?,
         };
-        self.masks.get_mut(number as usize)?.take_in(&masked.slots, 1);
+        self.take_in(number, &masked.slots);
         Some(number)
     }
 
-    fn new_mask(&mut self, masked: &Masked) -> Option<u32> {
-        if !masked.has_lengths {
-            return self.push(masked.text.as_slice().into(), None);
-        }
-        let plain: Box<[u8]> = masked.plain().into();
-        let plain = match self.numbers.get(&plain) {
-            Some(number) => *number,
-            None => self.push(plain, None)?,
+    fn hash(&self, shape: u32, words: &[u32]) -> u64 {
+        let first = fold(self.seed ^ u64::from(shape), MIX);
+        words.chunks(2).fold(first, |hash, pair| {
+            let pair = pair.iter().fold(0, |pair, word| pair << 32 | u64::from(*word));
+            fold(hash ^ pair, MIX)
+        })
+    }
+
+    fn find(&self, hash: u64, shape: u32, words: &[u32]) -> Option<u32> {
+        self.table.find(hash, |number| {
+            let mask = self.masks.get(number as usize);
+            mask.is_some_and(|mask| {
+                mask.hash == hash && mask.shape == shape && mask.words.of(&self.words) == words
+            })
+        })
+    }
+
+    fn new_mask(&mut self, hash: u64, shape: u32, masked: &Masked, shapes: &Shapes) -> Option<u32> {
+        let Some(plain_shape) = shapes.get(shape).and_then(|shape| shape.plain) else {
+            return self.push(hash, shape, masked, None);
+        };
+        let plain_hash = self.hash(plain_shape, &masked.words);
+        let plain = match self.find(plain_hash, plain_shape, &masked.words) {
+            Some(number) => number,
+            None => self.push(plain_hash, plain_shape, masked, None)?,
         };
         if self.masks.len() >= LENGTHS_MASKS_MAX {
             return Some(plain);
         }
-        self.push(masked.text.as_slice().into(), Some(plain))
+        self.push(hash, shape, masked, Some(plain))
     }
 
-    fn push(&mut self, text: Box<[u8]>, plain: Option<u32>) -> Option<u32> {
+    fn push(&mut self, hash: u64, shape: u32, masked: &Masked, plain: Option<u32>) -> Option<u32> {
         let number = u32::try_from(self.masks.len()).ok().filter(|_| self.masks.len() < MASKS_MAX)?;
-        self.numbers.insert(text.clone(), number);
-        let shape = shape(&text).into();
+        self.table.insert(hash, number);
         self.masks.push(Mask {
-            text,
             shape,
-            slots: Vec::new(),
+            words: Span::push(&mut self.words, &masked.words),
+            slots: Span::push(&mut self.slots, &masked.slots),
+            hash,
             plain,
             rows: 0,
             total_rows: 0,
@@ -113,8 +174,32 @@ impl Masks {
         Some(number)
     }
 
-    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Mask> {
-        self.masks.get_mut(number)
+    /// Makes room for a row with these slots.
+    fn take_in(&mut self, number: u32, slots: &[Slot]) {
+        let Some(mask) = self.masks.get_mut(number as usize) else { return };
+        let own = self.slots.get_mut(mask.slots.start..mask.slots.start + mask.slots.length);
+        widen(own.unwrap_or_default(), slots, mask.rows == 0);
+        mask.rows += 1;
+    }
+
+    /// What a mask is.
+    pub(super) fn get(&self, number: usize) -> Option<Known<'_>> {
+        let mask = self.masks.get(number)?;
+        let (words, slots) = (mask.words.of(&self.words), mask.slots.of(&self.slots));
+        Some(Known { shape: mask.shape, words, slots, is_rest: mask.is_rest })
+    }
+
+    /// The words of a mask by their numbers.
+    pub(super) fn words(&self, number: u32) -> impl Iterator<Item = u32> {
+        let words = self.masks.get(number as usize).map(|mask| mask.words.of(&self.words));
+        words.unwrap_or_default().iter().copied().filter(|word| *word != SLOT_WORD)
+    }
+
+    /// Says which template a mask has.
+    pub(super) fn set_template(&mut self, number: usize, template: Option<u16>) {
+        if let Some(mask) = self.masks.get_mut(number) {
+            mask.template = template;
+        }
     }
 
     /// From how many rows on a mask is frequent.
@@ -124,24 +209,24 @@ impl Masks {
     }
 
     /// The numbers of masks that are worth their lengths and whether each is frequent, those of most rows first.
-    pub(super) fn with_lengths(&mut self) -> Vec<(usize, bool)> {
+    pub(super) fn with_lengths(&mut self, shapes: &Shapes) -> Vec<(usize, bool)> {
         let frequent = self.frequent();
+        let mut rows_of_shapes = vec![0; shapes.len()];
         for number in 0..self.masks.len() {
             let Some(mask) = self.masks.get_mut(number) else { continue };
             mask.total_rows += mask.rows;
-            let (rows, Some(plain)) = (mask.rows, mask.plain) else { continue };
+            let (rows, shape, Some(plain)) = (mask.rows, mask.shape, mask.plain) else { continue };
             if let Some(plain) = self.masks.get_mut(plain as usize) {
                 plain.total_rows += rows;
             }
-        }
-        let mut rows_of_shapes: HashMap<&[u8], u64, Seeded> = HashMap::with_hasher(*self.numbers.hasher());
-        for mask in self.masks.iter().filter(|mask| mask.plain.is_some()) {
-            *rows_of_shapes.entry(&mask.shape).or_default() += mask.rows;
+            if let Some(of_shape) = rows_of_shapes.get_mut(shape as usize) {
+                *of_shape += rows;
+            }
         }
         let mut found = Vec::new();
         for (number, mask) in self.masks.iter().enumerate() {
             let Some(plain) = mask.plain.and_then(|plain| self.masks.get(plain as usize)) else { continue };
-            if rows_of_shapes.get(&*mask.shape).is_some_and(|rows| *rows >= frequent) {
+            if rows_of_shapes.get(mask.shape as usize).is_some_and(|rows| *rows >= frequent) {
                 found.push((Reverse(mask.rows), number, plain.total_rows >= frequent));
             }
         }
@@ -153,13 +238,17 @@ impl Masks {
     pub(super) fn without_lengths(&mut self) -> Vec<(usize, bool)> {
         let frequent = self.frequent();
         for number in 0..self.masks.len() {
-            let Some(mask) = self.masks.get_mut(number) else { continue };
+            let Some(mask) = self.masks.get(number) else { continue };
             let Some(plain) = mask.plain.filter(|_| mask.template.is_none()) else { continue };
-            let (slots, rows) = (std::mem::take(&mut mask.slots), mask.rows);
-            if let Some(plain) = self.masks.get_mut(plain as usize) {
-                plain.take_in(&slots, rows);
-                plain.is_rest = true;
-            }
+            let (slots, rows) = (mask.slots, mask.rows);
+            let Some(plain) = self.masks.get_mut(plain as usize) else { continue };
+            plain.is_rest = true;
+            // A mask is added behind the one without lengths, and its slots with it.
+            let Some((before, after)) = self.slots.split_at_mut_checked(slots.start) else { continue };
+            let own = before.get_mut(plain.slots.start..plain.slots.start + plain.slots.length);
+            let slots = after.get(..slots.length).unwrap_or_default();
+            widen(own.unwrap_or_default(), slots, plain.rows == 0);
+            plain.rows += rows;
         }
         let masks = self.masks.iter().enumerate();
         let used = masks.filter(|(_, mask)| mask.plain.is_none() && mask.rows > 0);
@@ -168,14 +257,19 @@ impl Masks {
         found.into_iter().map(|(Reverse(rows), number)| (number, rows >= frequent)).collect()
     }
 
-    /// Of each mask its template; begins anew.
-    pub(super) fn take_templates(&mut self) -> Vec<Option<u16>> {
-        self.numbers.clear();
-        let masks = std::mem::take(&mut self.masks);
+    /// Of each mask its template.
+    pub(super) fn templates(&self) -> Vec<Option<u16>> {
         let template = |mask: &Mask| {
-            let plain = || masks.get(mask.plain? as usize)?.template;
+            let plain = || self.masks.get(mask.plain? as usize)?.template;
             mask.template.or_else(plain)
         };
-        masks.iter().map(template).collect()
+        self.masks.iter().map(template).collect()
+    }
+}
+
+/// Makes room for what stands in other slots; those of nothing yet become the others.
+fn widen(own: &mut [Slot], others: &[Slot], is_empty: bool) {
+    for (own, other) in own.iter_mut().zip(others) {
+        *own = if is_empty { *other } else { own.union(*other) };
     }
 }

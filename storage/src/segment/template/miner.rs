@@ -15,10 +15,11 @@
 //! not fit into the limits belongs to template 0, of which nothing is known.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
-use super::mask::{Masked, Slot, is_slot, is_word};
-use super::masks::Masks;
+use super::lexicon::Lexicon;
+use super::mask::{Masked, Place, SLOT_WORD, Slot, is_slot};
+use super::masks::{Known, Masks};
+use super::shapes::Shapes;
 use super::{Part, Template};
 use crate::segment::seeded::Seeded;
 
@@ -30,15 +31,21 @@ const LENGTHS_TEMPLATES_MAX: usize = TEMPLATES_MAX / 2;
 /// Loose templates of one shape; a rare mask of this shape that is like none of them joins the nearest.
 const LOOSE_MAX: usize = 64;
 
+/// Words and shapes that are kept from one row group to the next, each; of more, only those of templates.
+const KEPT_MAX: usize = 1 << 16;
+
 /// The template of rows of which nothing is known.
 pub(in crate::segment) const UNKNOWN: u16 = 0;
 
 /// A template that may still change.
 #[derive(Debug)]
 struct Draft {
-    /// What stands between the words: the mask, with a slot for each word. Shapes of other lengths are others.
-    shape: Box<[u8]>,
-    words: Vec<Part>,
+    /// What stands between the words, by its number. Shapes of other lengths are others.
+    shape: u32,
+    /// As those of a mask, but that any may be slots.
+    words: Vec<u32>,
+    /// As many as words: what stands there, where that is a slot.
+    slots: Vec<Slot>,
     /// Whether it takes masks in that are only like it.
     is_loose: bool,
     /// Whether it was made for what is left of masks with lengths.
@@ -50,11 +57,15 @@ struct Draft {
 pub(in crate::segment) struct Miner {
     /// Those of the row group at hand.
     masks: Masks,
+    /// Whether that has ended.
+    has_ended: bool,
     /// All but template 0: the first one is template 1.
     drafts: Vec<Draft>,
-    /// Templates by their shapes.
-    shapes: HashMap<Box<[u8]>, Vec<u16>, Seeded>,
+    shapes: Shapes,
+    lexicon: Lexicon,
     masked: Masked,
+    /// Whether `masked` and the message it was made of are all of ASCII, and told in whole.
+    is_plain: bool,
 }
 
 /// The templates of a row group's masks.
@@ -71,86 +82,104 @@ impl MaskTemplates {
 impl Miner {
     /// No templates yet.
     pub(super) fn new(seeded: Seeded) -> Self {
-        let shapes = HashMap::with_hasher(seeded);
-        Self { masks: Masks::new(seeded), drafts: Vec::new(), shapes, masked: Masked::default() }
+        Self {
+            masks: Masks::new(seeded),
+            has_ended: false,
+            drafts: Vec::new(),
+            shapes: Shapes::new(seeded),
+            lexicon: Lexicon::new(seeded),
+            masked: Masked::default(),
+            is_plain: false,
+        }
     }
 
     /// Adds a message of the row group at hand. Returns the number of its mask; `None` where there are too many.
     pub(in crate::segment) fn add(&mut self, message: &str) -> Option<u32> {
-        self.masked.fill(message);
-        self.masks.add(&self.masked)
+        if std::mem::take(&mut self.has_ended) {
+            self.begin_row_group();
+        }
+        let is_known = self.masked.fill(message, &mut self.lexicon);
+        self.is_plain = is_known && self.masked.is_whole && message.is_ascii();
+        if is_known { self.masks.add(&self.masked, &mut self.shapes) } else { None }
+    }
+
+    /// Where all words with digits stand of the message that was added last. `None` unless its tokens are these and the words
+    /// of its mask.
+    pub(in crate::segment) fn places(&self) -> Option<&[Place]> {
+        self.is_plain.then_some(&self.masked.places)
+    }
+
+    /// The words of a mask of this row group, each in lower case, those that are there twice twice.
+    pub(in crate::segment) fn words(&self, mask: u32) -> impl Iterator<Item = u32> {
+        self.masks.words(mask).map(|word| self.lexicon.lowered(word))
+    }
+
+    /// The words by their numbers.
+    pub(in crate::segment) fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    fn begin_row_group(&mut self) {
+        self.masks.clear();
+        if self.lexicon.len() > KEPT_MAX {
+            let words = self.drafts.iter_mut().flat_map(|draft| &mut draft.words);
+            self.lexicon.retain(words.filter(|word| **word != SLOT_WORD));
+        }
+        if self.shapes.len() > KEPT_MAX {
+            self.shapes.retain(self.drafts.iter_mut().map(|draft| &mut draft.shape));
+            for (template, draft) in (1..).zip(&self.drafts) {
+                self.shapes.push_template(draft.shape, template);
+            }
+        }
     }
 
     /// Ends a row group, and finds all of its masks their templates.
     pub(in crate::segment) fn end_row_group(&mut self) -> MaskTemplates {
-        for (number, is_frequent) in self.masks.with_lengths() {
+        for (number, is_frequent) in self.masks.with_lengths(&self.shapes) {
             self.settle(number, is_frequent, LENGTHS_TEMPLATES_MAX);
         }
         for (number, is_frequent) in self.masks.without_lengths() {
             self.settle(number, is_frequent, TEMPLATES_MAX);
         }
-        MaskTemplates(self.masks.take_templates())
+        self.has_ended = true;
+        MaskTemplates(self.masks.templates())
     }
 
     /// Finds a mask its template, and the template room for what stood in the slots.
     fn settle(&mut self, number: usize, is_frequent: bool, templates_max: usize) {
-        let Some(mask) = self.masks.get_mut(number) else { return };
-        // Out of the list while its words are borrowed.
-        let (text, shape) = (std::mem::take(&mut mask.text), std::mem::take(&mut mask.shape));
-        let (slots, is_rest) = (std::mem::take(&mut mask.slots), mask.is_rest);
-        let words = words(&text, &slots);
-        let known = self.drafts.len();
-        let template = self.choose(&shape, &words, is_frequent, templates_max);
-        // Only one that was made for this mask.
-        for draft in self.drafts.iter_mut().skip(known) {
-            draft.is_rest = is_rest;
+        let Some(mask) = self.masks.get(number) else { return };
+        let mut template = self.choose(&mask, is_frequent);
+        if template.is_none() && self.drafts.len() + 1 < templates_max {
+            template = u16::try_from(self.drafts.len() + 1).ok();
+            self.drafts.extend(template.map(|_| Draft::new(&mask, !is_frequent)));
+            if let Some(template) = template {
+                self.shapes.push_template(mask.shape, template);
+            }
+        } else if let Some(draft) = template.and_then(|template| self.drafts.get_mut(place(template)?)) {
+            draft.widen(&mask, &self.lexicon);
         }
-        let draft = template.and_then(|template| self.drafts.get_mut(usize::from(template).checked_sub(1)?));
-        for (own, word) in draft.into_iter().flat_map(|draft| &mut draft.words).zip(words) {
-            word.widen(own);
-        }
-        if let Some(mask) = self.masks.get_mut(number) {
-            (mask.slots, mask.template) = (slots, template);
-        }
+        self.masks.set_template(number, template);
     }
 
-    fn choose(
-        &mut self,
-        shape: &[u8],
-        words: &[Word<'_>],
-        is_frequent: bool,
-        templates_max: usize,
-    ) -> Option<u16> {
-        let alike = self.shapes.get(shape).map(Vec::as_slice).unwrap_or_default();
-        let drafts = alike
-            .iter()
-            .filter_map(|number| Some((*number, self.drafts.get(usize::from(*number).checked_sub(1)?)?)));
-        let fitting = drafts.clone().filter(|(_, draft)| draft.fits(words));
+    /// A template that is there.
+    fn choose(&self, mask: &Known<'_>, is_frequent: bool) -> Option<u16> {
+        let alike = self.shapes.get(mask.shape).map_or(&[] as &[u16], |shape| &shape.templates);
+        let drafts = alike.iter().filter_map(|number| Some((*number, self.draft(*number)?)));
+        let fitting = drafts.clone().filter(|(_, draft)| draft.fits(mask.words));
         if let Some((number, _)) = fitting.min_by_key(|(number, draft)| (draft.slots(), *number)) {
             return Some(number);
         }
-        if !is_frequent {
-            let loose = drafts.filter(|(_, draft)| draft.is_loose);
-            let nearest = loose.clone().map(|(number, draft)| (draft.same(words), Reverse(number))).max();
-            if let Some((same, Reverse(number))) = nearest
-                && (same * 2 >= words.len() || loose.count() >= LOOSE_MAX)
-            {
-                return Some(number);
-            }
-        }
-        if self.drafts.len() + 1 >= templates_max {
+        if is_frequent {
             return None;
         }
-        let number = u16::try_from(self.drafts.len() + 1).ok()?;
-        let shape: Box<[u8]> = shape.into();
-        self.shapes.entry(shape.clone()).or_default().push(number);
-        let words = words.iter().map(|word| word.to_part()).collect();
-        self.drafts.push(Draft { shape, words, is_loose: !is_frequent, is_rest: false });
-        Some(number)
+        let loose = drafts.filter(|(_, draft)| draft.is_loose);
+        let nearest = loose.clone().map(|(number, draft)| (draft.same(mask.words), Reverse(number))).max();
+        let (same, Reverse(number)) = nearest?;
+        (same * 2 >= mask.words.len() || loose.count() >= LOOSE_MAX).then_some(number)
     }
 
     fn draft(&self, template: u16) -> Option<&Draft> {
-        self.drafts.get(usize::from(template).checked_sub(1)?)
+        self.drafts.get(place(template)?)
     }
 
     /// Whether a template says little of its messages.
@@ -164,55 +193,73 @@ impl Miner {
         self.is_loose(template) || self.draft(template).is_some_and(|draft| draft.is_rest)
     }
 
-    /// Words that every message of a template holds, now and in all row groups to come. Those of a loose template may still
-    /// become slots, so it tells none.
-    pub(in crate::segment) fn told_words(&self, template: u16) -> impl Iterator<Item = &[u8]> {
+    /// Words that every message of a template holds, now and in all row groups to come, in lower case. Those of a loose template
+    /// may still become slots, so it tells none.
+    pub(in crate::segment) fn told_words(&self, template: u16) -> impl Iterator<Item = u32> {
         let words =
-            self.draft(template).filter(|draft| !draft.is_loose).map_or(&[] as &[Part], |draft| &draft.words);
-        words.iter().filter_map(|word| match word {
-            Part::Text(text) => Some(&**text),
-            Part::Slot(_) => None,
-        })
+            self.draft(template).filter(|draft| !draft.is_loose).map_or(&[] as &[u32], |draft| &draft.words);
+        words.iter().filter(|word| **word != SLOT_WORD).map(|word| self.lexicon.lowered(*word))
     }
 
     /// All templates.
     pub(super) fn finish(self) -> Vec<Template> {
         let unknown = Template::unknown();
-        std::iter::once(unknown).chain(self.drafts.into_iter().map(Draft::finish)).collect()
+        let shape = |draft: &Draft| self.shapes.get(draft.shape).map_or(&[] as &[u8], |shape| &shape.text);
+        let known = self.drafts.iter().map(|draft| draft.finish(shape(draft), &self.lexicon));
+        std::iter::once(unknown).chain(known).collect()
     }
 }
 
+/// The place of a template among the drafts.
+fn place(template: u16) -> Option<usize> {
+    usize::from(template).checked_sub(1)
+}
+
 impl Draft {
+    fn new(mask: &Known<'_>, is_loose: bool) -> Self {
+        let slots = mask.words_and_slots().map(|(_, slot)| slot.unwrap_or_default()).collect();
+        Self { shape: mask.shape, words: mask.words.to_vec(), slots, is_loose, is_rest: mask.is_rest }
+    }
+
     fn slots(&self) -> usize {
-        self.words.iter().filter(|word| matches!(word, Part::Slot(_))).count()
+        self.words.iter().filter(|word| **word == SLOT_WORD).count()
     }
 
     /// Whether a text of these words is of this template as it is, but for what its slots hold.
-    fn fits(&self, words: &[Word<'_>]) -> bool {
-        let fits = |(own, word): (&Part, &Word<'_>)| matches!(own, Part::Slot(_)) || word.is(own);
-        self.words.iter().zip(words).all(fits)
+    fn fits(&self, words: &[u32]) -> bool {
+        self.words.iter().zip(words).all(|(own, word)| own == word || *own == SLOT_WORD)
     }
 
     /// How many words are the same; slots are the same as slots.
-    fn same(&self, words: &[Word<'_>]) -> usize {
-        let is_same = |(own, word): &(&Part, &Word<'_>)| {
-            matches!((own, word), (Part::Slot(_), Word::Slot(_))) || word.is(own)
-        };
-        self.words.iter().zip(words).filter(is_same).count()
+    fn same(&self, words: &[u32]) -> usize {
+        self.words.iter().zip(words).filter(|(own, word)| own == word).count()
     }
 
-    fn finish(self) -> Template {
-        let mut words = self.words.into_iter();
+    /// Makes room for the words and slots of a mask of this shape.
+    fn widen(&mut self, mask: &Known<'_>, lexicon: &Lexicon) {
+        let own = self.words.iter_mut().zip(&mut self.slots);
+        for ((own, own_slot), (word, slot)) in own.zip(mask.words_and_slots()) {
+            if *own == word && slot.is_none() {
+                continue;
+            }
+            let other = slot.unwrap_or_else(|| Slot::of(lexicon.text(word)));
+            let before = if *own == SLOT_WORD { *own_slot } else { Slot::of(lexicon.text(*own)) };
+            (*own, *own_slot) = (SLOT_WORD, before.union(other));
+        }
+    }
+
+    fn finish(&self, shape: &[u8], lexicon: &Lexicon) -> Template {
+        let mut words = self.words.iter().zip(&self.slots);
         let mut parts: Vec<Part> = Vec::new();
-        for piece in self.shape.split_inclusive(|byte| is_slot(*byte)) {
+        for piece in shape.split_inclusive(|byte| is_slot(*byte)) {
             let (between, has_word) = match piece.split_last() {
                 Some((last, between)) if is_slot(*last) => (between, true),
                 _ => (piece, false),
             };
             push_text(&mut parts, between);
             match words.next().filter(|_| has_word) {
-                Some(Part::Text(text)) => push_text(&mut parts, &text),
-                Some(slot) => parts.push(slot),
+                Some((&SLOT_WORD, slot)) => parts.push(Part::Slot(*slot)),
+                Some((word, _)) => push_text(&mut parts, lexicon.text(*word)),
                 None => {}
             }
         }
@@ -226,66 +273,4 @@ fn push_text(parts: &mut Vec<Part>, text: &[u8]) {
         Some(Part::Text(last)) => *last = [last, text].concat().into(),
         _ => parts.push(Part::Text(text.into())),
     }
-}
-
-/// A word of a mask.
-#[derive(Clone, Copy, Debug)]
-enum Word<'a> {
-    Text(&'a [u8]),
-    Slot(Slot),
-}
-
-impl Word<'_> {
-    /// Whether a template has the same in its place.
-    fn is(&self, part: &Part) -> bool {
-        match (self, part) {
-            (Self::Text(word), Part::Text(text)) => **word == **text,
-            (Self::Slot(word), Part::Slot(slot)) => word == slot,
-            _ => false,
-        }
-    }
-
-    fn to_part(self) -> Part {
-        match self {
-            Self::Text(text) => Part::Text(text.into()),
-            Self::Slot(slot) => Part::Slot(slot),
-        }
-    }
-
-    /// Makes room for it in a template.
-    fn widen(&self, part: &mut Part) {
-        if self.is(part) {
-            return;
-        }
-        let own = match part {
-            Part::Text(text) => Slot::of(text),
-            Part::Slot(slot) => *slot,
-        };
-        let other = match self {
-            Self::Text(text) => Slot::of(text),
-            Self::Slot(slot) => *slot,
-        };
-        *part = Part::Slot(own.union(other));
-    }
-}
-
-/// The words of a mask, of which its shape has a slot each.
-fn words<'a>(mask: &'a [u8], slots: &[Slot]) -> Vec<Word<'a>> {
-    let mut words = Vec::with_capacity(mask.len() / 4);
-    let mut slots = slots.iter();
-    let mut rest = mask;
-    while let Some((first, after)) = rest.split_first() {
-        let length = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
-        if is_slot(*first) {
-            words.extend(slots.next().map(|slot| Word::Slot(*slot)));
-        }
-        rest = match rest.split_at_checked(length) {
-            Some((word, after)) if length > 0 => {
-                words.push(Word::Text(word));
-                after
-            }
-            _ => after,
-        };
-    }
-    words
 }

@@ -15,10 +15,14 @@
 
 mod builder;
 mod format;
+mod lexicon;
 mod mask;
 mod masks;
 mod miner;
+mod scan;
+mod shapes;
 mod stretch;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +36,10 @@ pub use mask::{ByteSet, Slot};
 pub use stretch::{Stretch, stretches};
 
 pub(super) use builder::TemplatesBuilder;
+pub(super) use lexicon::{Lexicon, hash_of};
+pub(super) use mask::Place;
 pub(super) use miner::{Miner, UNKNOWN};
+pub(super) use table::Table;
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

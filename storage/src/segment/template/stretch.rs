@@ -9,9 +9,9 @@
 //! depends on the message alone.
 
 /// What of a message is looked at, in bytes; the rest is not cut.
-const MESSAGE_BYTES_MAX: usize = 512;
+pub(super) const MESSAGE_BYTES_MAX: usize = 512;
 /// The most words with a digit; behind them begins the rest.
-const WORDS_MAX: usize = 64;
+pub(super) const WORDS_MAX: usize = 64;
 
 /// A stretch of a message, never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ fn kind(byte: u8) -> u8 {
 }
 
 /// Whether a byte belongs to a word.
+#[cfg(test)]
 pub(super) fn is_word(byte: u8) -> bool {
     kind(byte) & WORD != 0
 }
