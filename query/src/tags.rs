@@ -47,6 +47,12 @@ pub(crate) fn looked_up(expr: &Arc<dyn PhysicalExpr>) -> Option<&str> {
     }
 }
 
+/// The key of such a call in a logical plan.
+pub(crate) fn key_of(expr: &Expr) -> Option<&str> {
+    let (tags, key) = constant_path(expr)?;
+    matches!(tags, Expr::Column(tags) if tags.name == column::TAGS).then_some(key)
+}
+
 /// Whether an expression contains such a call.
 pub(crate) fn looks_up(expr: &Arc<dyn PhysicalExpr>) -> bool {
     expr.exists(|node| Ok(looked_up(node).is_some())).unwrap_or(false)

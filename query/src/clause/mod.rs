@@ -85,6 +85,17 @@ impl Clause {
         if kept.len() > 1 { Self::Or(kept) } else { kept.pop().unwrap_or(Self::Unknown) }
     }
 
+    /// The same of the tokens of a tag, where this is of those of `message`.
+    fn of_tag(self, key: &str) -> Self {
+        let all = |operands: Vec<Self>| operands.into_iter().map(|operand| operand.of_tag(key)).collect();
+        match self {
+            Self::Unknown => Self::Unknown,
+            Self::Term(term) => Self::Term(Term::of_tag(key, term.text())),
+            Self::And(operands) => Self::And(all(operands)),
+            Self::Or(operands) => Self::Or(all(operands)),
+        }
+    }
+
     /// Its terms.
     pub(crate) fn terms(&self) -> Vec<&Term> {
         match self {
@@ -132,6 +143,10 @@ impl fmt::Display for Clause {
         };
         match self {
             Self::Unknown => f.write_str("unknown"),
+            Self::Term(term) if term.kind() == TermKind::Tag => {
+                let (key, token) = term.text().split_once('\0').unwrap_or_default();
+                write!(f, "tags.{key}:{}", if token.is_empty() { "<odd number>" } else { token })
+            }
             Self::Term(term) => write!(f, "{}:{}", column_of(term.kind()), term.text()),
             Self::And(operands) => joined(f, operands, " AND "),
             Self::Or(operands) => joined(f, operands, " OR "),

@@ -40,7 +40,9 @@ mod tests;
 pub use columns::FileColumns;
 pub use fingerprint::RowFingerprint;
 pub use format::{ROW_GROUP_BYTES_MAX, SEGMENT_FORMAT_VERSION};
-pub use index::{Hits, INDEX_FORMAT_VERSION, Piece, RANGE_ROWS, RangeSet, Term, TermKind, TokenIndex, grams};
+pub use index::{
+    Hits, INDEX_FORMAT_VERSION, Piece, RANGE_ROWS, RangeSet, Term, TermKind, TokenIndex, grams, is_odd_number,
+};
 pub use layout::{ROW_GROUP_ROWS, row_group_sizes};
 pub use meta::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
 pub use minutes::{MINUTE_NS, Minute, MinuteLevelCount, MinuteLevelCounts};

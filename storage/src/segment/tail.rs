@@ -15,7 +15,9 @@ use super::format::{
     KEY_FORMAT_VERSION, KEY_SCHEMA_VERSION, KEY_SEGMENT, SEGMENT_FORMAT_VERSION, leaf, metadata_value,
 };
 use super::template::Templates;
-use super::{FileColumns, FileTimes, INDEX_FORMAT_VERSION, SegmentMeta, TokenIndex};
+use super::{
+    FileColumns, FileTimes, INDEX_FORMAT_VERSION, PromotedTags, SegmentMeta, Term, TermKind, TokenIndex,
+};
 use crate::{Error, Result, SCHEMA_VERSION, TimeRange, column};
 
 /// Longest tail that is read.
@@ -41,6 +43,18 @@ impl SegmentTail {
     /// Whether the templates are in memory, ready to be asked.
     pub fn has_decoded_templates(&self) -> bool {
         self.index.as_ref().is_some_and(|index| index.has_decoded_templates())
+    }
+
+    /// Whether the index knows where this term is: not where it is of a tag that has a column of its own, or the index is older
+    /// than its kind of terms.
+    pub fn knows(&self, term: &Term) -> bool {
+        if term.kind() != TermKind::Tag {
+            return true;
+        }
+        let schema = self.parquet.file_metadata().schema_descr();
+        let columns = schema.columns().iter().map(|leaf| leaf.path().parts());
+        let mut promoted = columns.filter_map(|path| PromotedTags::key(path.first()?));
+        self.index.as_ref().is_some_and(|index| index.has_tags()) && !promoted.any(|key| term.is_of_tag(key))
     }
 
     /// The span of each row group's timestamps, at most a microsecond longer than they need; `None` if one of them does not say.

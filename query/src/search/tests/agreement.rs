@@ -101,7 +101,7 @@ async fn searches_reach_the_scan() {
         fixture.plan("SELECT message FROM logs WHERE search('timeout level:error env:prod timestamp:<2026-11-24')").await, @r#"
     FilterExec: matches(__datafusion_extracted_1@0, prod), projection=[message@3]
       RepartitionExec: partitioning=RoundRobinBatch(2), input_partitions=1
-        TokenIndexExec: message:timeout 2/2; templates: sure=0, undecided=6 rows; kept segments=1/1, row_groups=2/2, ranges=2/2, rows=6/24
+        TokenIndexExec: message:timeout 2/2; tags.env:prod 2/2; templates: sure=0, undecided=6 rows; kept segments=1/1, row_groups=2/2, ranges=2/2, rows=6/24
           DataSourceExec: file_groups={1 group: [[…01.parquet]]}, projection=[tag(tags@5, env) as __datafusion_extracted_1, timestamp, level, message], file_type=parquet, predicate=promoted(matches(tag(tags@5, env), prod)) AND level@3 IS NOT NULL AND level@3 = ERROR AND timestamp@0 < 1795478400000000000 AND matches(message@4, timeout), pruning_predicate=level_null_count@1 != row_count@0 AND level_null_count@1 != row_count@0 AND level_min@2 <= ERROR AND ERROR <= level_max@3 AND timestamp_null_count@5 != row_count@0 AND timestamp_min@4 < 1795478400000000000, required_guarantees=[level in (ERROR)]
     "#);
 }

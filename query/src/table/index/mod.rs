@@ -329,11 +329,16 @@ impl Indexes<'_> {
 
     /// The ranges of each clause.
     async fn ranges(&self, opened: Opened<'_>, clauses: &[Clause], cost: &mut Cost) -> Result<Vec<RangeSet>> {
-        let index = opened.index;
-        let terms: Vec<&Term> = clauses.iter().flat_map(Clause::terms).collect();
-        let rare = self.bring(opened, &terms, cost).await?;
+        let Opened { index, tail, .. } = opened;
+        let terms = clauses.iter().flat_map(Clause::terms).filter(|term| tail.knows(term));
+        let rare = self.bring(opened, &terms.collect::<Vec<_>>(), cost).await?;
         let of_clause = |clause: &Clause| {
-            let mut of_term = |term: &Term| look_up(index, term, &rare).map(|hits| hits.ranges);
+            let mut of_term = |term: &Term| {
+                if !tail.knows(term) {
+                    return Ok(RangeSet::all(index.ranges()));
+                }
+                look_up(index, term, &rare).map(|hits| hits.ranges)
+            };
             clause.ranges(index.ranges(), &mut of_term)
         };
         clauses.iter().map(of_clause).collect()

@@ -310,3 +310,45 @@ async fn a_damaged_index_costs_time_and_no_row() {
     assert_eq!(count(&fixture, "trace_id = 'Trace-3-1'").await, 20);
     insta::assert_snapshot!(shown(&fixture, "SELECT * FROM logs WHERE search('7x33')").await, @"TokenIndexExec: message:7x33 0/0; kept segments=10/10, row_groups=0/0, ranges=0/0, rows=0/0, failed=10");
 }
+
+#[tokio::test]
+async fn tags_are_found_by_the_tokens_of_their_values() {
+    let fixture = Fixture::new();
+    let row = |n: i64| {
+        let user = if n == 15_000 { "1e3".to_owned() } else { (7 * n).to_string() };
+        let row = Row::new(n, "web", "INFO", "served").tag("env", if n < 100 { "dev" } else { "prod" });
+        row.tag("Request.Id", &format!("{n:04x}-Ab{n}")).typed("user", &user, 'n')
+    };
+    fixture.segment(&(0..LARGE_ROWS).map(row).collect::<Vec<_>>(), 1 << 20).await;
+    let mut lines = Vec::new();
+    for condition in [
+        "tags['Request.Id'] = '0bb8-Ab3000'",
+        "search('request.id:ab3000')",
+        "search('Request.Id:ab3000')",
+        "search('user:21000')",
+        "search('user:1000')",
+        "tags['user'] IN ('7', '139993')",
+        "tags['nobody'] = 'x'",
+        "NOT tags['Request.Id'] = '0bb8-Ab3000'",
+        // It has a column of its own.
+        "tags['env'] = 'dev'",
+        "tags['env'] = 'dev' AND tags['user'] = '70'",
+    ] {
+        let line = shown(&fixture, &format!("SELECT message FROM logs WHERE {condition}")).await;
+        let line =
+            line.split_once("TokenIndexExec: ").map_or("-", |(_, kept)| kept.split_once("; kept").unwrap().0);
+        lines.push(format!("{condition}: {} rows, {line}", count(&fixture, condition).await));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    tags['Request.Id'] = '0bb8-Ab3000': 1 rows, tags.request.id:0bb8 1/3; tags.request.id:ab3000 1/3
+    search('request.id:ab3000'): 0 rows, tags.request.id:ab3000 1/3
+    search('Request.Id:ab3000'): 1 rows, tags.request.id:ab3000 1/3
+    search('user:21000'): 1 rows, (tags.user:21000 OR tags.user:<odd number>) 2/3
+    search('user:1000'): 1 rows, (tags.user:1000 OR tags.user:<odd number>) 1/3
+    tags['user'] IN ('7', '139993'): 2 rows, (tags.user:7 OR tags.user:139993) 2/3
+    tags['nobody'] = 'x': 0 rows, tags.nobody:x 0/3
+    NOT tags['Request.Id'] = '0bb8-Ab3000': 19999 rows, -
+    tags['env'] = 'dev': 100 rows, tags.env:dev 3/3
+    tags['env'] = 'dev' AND tags['user'] = '70': 1 rows, tags.env:dev 3/3; tags.user:70 1/3
+    "#);
+}

@@ -81,7 +81,7 @@ async fn filters_are_decided_on_the_column_of_a_tag() {
                   DataSourceExec: partitions=1, partition_sizes=[1]
               FilterExec: __datafusion_extracted_2@0 = h2, projection=[__datafusion_extracted_1@1]
                 RepartitionExec: partitioning=RoundRobinBatch(2), input_partitions=1
-                  TokenIndexExec: templates: sure=0, undecided=10 rows; kept segments=1/1, row_groups=1/1, ranges=1/1, rows=10/40
+                  TokenIndexExec: tags.host:h2 1/1; templates: sure=0, undecided=10 rows; kept segments=1/1, row_groups=1/1, ranges=1/1, rows=10/40
                     DataSourceExec: file_groups={1 group: [[…01.parquet]]}, projection=[tag(tags@5, host) as __datafusion_extracted_2, tag(tags@5, id) as __datafusion_extracted_1, level], file_type=parquet, predicate=promoted(tag(tags@5, host) = h2) AND level@3 = ERROR, pruning_predicate=level_null_count@2 != row_count@3 AND level_min@0 <= ERROR AND ERROR <= level_max@1, required_guarantees=[level in (ERROR)]
     "#);
     let plan = fixture.analyzed(sql).await;

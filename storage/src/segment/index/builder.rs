@@ -16,14 +16,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, MapArray, RecordBatch, StringArray};
 
 use super::format::{Head, INDEX_FORMAT_VERSION, RANGE_ROWS, RANGES_MAX, RARE_RANGES_MAX};
 use super::frequent::{self, Frequent};
 use super::grams::GramSet;
 use super::rare::{self, Entry};
 use super::words::WordRows;
-use super::{TermKind, term_hash};
+use super::{AFTER_KEY, TermKind, is_odd_number, term_hash};
 use crate::segment::template::{Miner, Place, Templates, UNKNOWN};
 use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION, column, lower_into, tokens};
 
@@ -96,6 +96,8 @@ pub(crate) struct IndexBuilder {
     /// The template of the row at hand.
     template: u16,
     lowered: String,
+    /// A key and a token.
+    tag: String,
     /// There are more ranges or texts than an index can have: the segment gets none.
     overfull: bool,
 }
@@ -132,6 +134,7 @@ impl IndexBuilder {
             words: WordRows::new(0),
             template: UNKNOWN,
             lowered: String::new(),
+            tag: String::new(),
             overfull: false,
         }
     }
@@ -156,6 +159,7 @@ impl IndexBuilder {
         if self.words.begin(miner.lexicon()) {
             self.words.begin_template(miner.told_words(self.template));
         }
+        let tags = Tags::of(rows)?;
         for (row, template) in (0..rows.num_rows()).zip(templates) {
             if *template != self.template {
                 self.template = *template;
@@ -169,6 +173,9 @@ impl IndexBuilder {
             }
             self.add_value(TermKind::TraceId, traces, row);
             self.add_value(TermKind::SpanId, spans, row);
+            for (key, value) in tags.entries(row) {
+                self.add_tag(key, value);
+            }
             self.range_rows += 1;
             if u64::from(self.range_rows) == RANGE_ROWS {
                 self.end_range(miner);
@@ -210,6 +217,23 @@ impl IndexBuilder {
                 }
             });
         }
+    }
+
+    fn add_tag(&mut self, key: &str, value: &str) {
+        let mut term = std::mem::take(&mut self.tag);
+        term.clear();
+        lower_into(key, &mut term);
+        term.push(AFTER_KEY);
+        let after_key = term.len();
+        for token in tokens(value) {
+            lower_into(token.text, &mut term);
+            self.add_term(TermKind::Tag, term.as_bytes());
+            term.truncate(after_key);
+        }
+        if is_odd_number(value) {
+            self.add_term(TermKind::Tag, term.as_bytes());
+        }
+        self.tag = term;
     }
 
     fn add_value(&mut self, kind: TermKind, values: &StringArray, row: usize) {
@@ -382,6 +406,35 @@ impl IndexBuilder {
             Frequent { key: key.unwrap_or_default().to_vec(), rows: term.rows, ranges }
         });
         frequent.collect()
+    }
+}
+
+/// The tags of rows that have no column of their own.
+struct Tags<'a> {
+    map: &'a MapArray,
+    keys: &'a StringArray,
+    values: &'a StringArray,
+}
+
+impl<'a> Tags<'a> {
+    fn of(rows: &'a RecordBatch) -> Result<Self> {
+        let map = rows.column_by_name(column::TAGS).and_then(|tags| tags.as_map_opt());
+        let found = map.and_then(|map| {
+            let (keys, values) = (map.keys().as_string_opt()?, map.values().as_string_opt()?);
+            Some(Self { map, keys, values })
+        });
+        found.ok_or_else(|| Error::InvalidBatch {
+            column: column::TAGS.to_owned(),
+            reason: "is no map of texts".to_owned(),
+        })
+    }
+
+    /// Keys and values of a row, but for values that are NULL.
+    fn entries(&self, row: usize) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let (keys, values) = (self.keys, self.values);
+        let offset = |at: usize| self.map.value_offsets().get(at).and_then(|at| usize::try_from(*at).ok());
+        let entries = offset(row).unwrap_or_default()..offset(row + 1).unwrap_or_default();
+        entries.filter(|entry| values.is_valid(*entry)).map(|entry| (keys.value(entry), values.value(entry)))
     }
 }
 

@@ -11,11 +11,13 @@
 use bytes::{Buf, BufMut, Bytes};
 
 /// The version of the index format.
-pub const INDEX_FORMAT_VERSION: u32 = 3;
+pub const INDEX_FORMAT_VERSION: u32 = 4;
 /// The oldest version that is read.
 const OLDEST_VERSION: u32 = 2;
 /// The first version with terms of [`super::TermKind::Gram`].
 pub(super) const GRAMS_SINCE: u32 = 3;
+/// The first version with terms of [`super::TermKind::Tag`].
+pub(super) const TAGS_SINCE: u32 = 4;
 /// Rows of a range: those of a full page.
 pub const RANGE_ROWS: u64 = 8_192;
 

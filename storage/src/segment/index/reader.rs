@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::format::{GRAMS_SINCE, Head, block_of};
+use super::format::{GRAMS_SINCE, Head, TAGS_SINCE, block_of};
 use super::frequent::Dictionary;
 use super::{RangeSet, Term, TermKind, rare};
 use crate::segment::template::{Run, Templates};
@@ -74,6 +74,11 @@ impl TokenIndex {
     /// Whether it has terms of [`super::TermKind::Gram`].
     pub const fn has_grams(&self) -> bool {
         self.head.version >= GRAMS_SINCE
+    }
+
+    /// Whether it has terms of [`super::TermKind::Tag`].
+    pub const fn has_tags(&self) -> bool {
+        self.head.version >= TAGS_SINCE
     }
 
     /// Bytes that the parsed index takes in memory, its pieces included.

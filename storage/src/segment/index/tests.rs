@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, MapBuilder, RecordBatch, StringArray, StringBuilder};
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -22,10 +22,21 @@ fn batch(rows: &[Row]) -> RecordBatch {
     let messages: StringArray = rows.iter().map(|(message, _)| Some(message.as_str())).collect();
     let traces: StringArray = rows.iter().map(|(_, trace)| trace.as_deref()).collect();
     let spans = StringArray::new_null(rows.len());
+    let mut tags = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    for (_, trace) in rows {
+        if let Some(value) = trace {
+            tags.keys().append_value("Trace.Copy");
+            tags.values().append_value(value);
+        }
+        tags.keys().append_value("none");
+        tags.values().append_null();
+        tags.append(true).unwrap();
+    }
     RecordBatch::try_from_iter_with_nullable([
         (column::MESSAGE, Arc::new(messages) as ArrayRef, true),
         (column::TRACE_ID, Arc::new(traces) as ArrayRef, true),
         (column::SPAN_ID, Arc::new(spans) as ArrayRef, true),
+        (column::TAGS, Arc::new(tags.finish()) as ArrayRef, true),
     ])
     .unwrap()
 }
@@ -75,6 +86,12 @@ fn truth(groups: &[Vec<Row>]) -> BTreeMap<Term, (BTreeSet<u32>, u64)> {
             for (message, trace) in rows {
                 let words = tokens(message).map(|token| Term::new(TermKind::Message, token.text));
                 let values = trace.iter().map(|trace| Term::new(TermKind::TraceId, trace));
+                let of_tag = |text: &String| {
+                    let tokens = tokens(text).map(|token| Term::of_tag("trace.copy", token.text));
+                    let odd = is_odd_number(text).then(|| Term::of_odd_number("trace.copy"));
+                    tokens.chain(odd).collect::<Vec<_>>()
+                };
+                let values = values.chain(trace.iter().flat_map(of_tag));
                 let lowered: Vec<_> = tokens(message).map(|token| lower(token.text)).collect();
                 let grams = lowered.iter().flat_map(|token| grams(token));
                 let grams = grams.map(|gram| Term::new(TermKind::Gram, gram));
@@ -249,4 +266,35 @@ proptest! {
             let _ = terms.lookup(&frequent::key(TermKind::Message, lower("a").as_bytes()));
         }
     }
+}
+
+#[test]
+fn numbers_whose_digits_are_no_token_are_odd() {
+    for odd in ["1e3", "007", "-00", ".5", "+.5", "2E1", "1234567.00000001", "00.5"] {
+        assert!(is_odd_number(odd), "{odd}");
+    }
+    for plain in [
+        "0",
+        "7",
+        "-7",
+        "+7",
+        "7.",
+        "0.5",
+        "12.50",
+        "123456789012345678901234567890",
+        "1e3 ",
+        "x1",
+        "e",
+        "0x7",
+    ] {
+        assert!(!is_odd_number(plain) || plain == "e", "{plain}");
+    }
+}
+
+#[test]
+fn tags_are_told_apart_by_their_keys() {
+    assert!(Term::of_tag("A.b", "x").is_of_tag("a.B"));
+    assert!(!Term::of_tag("a.b", "x").is_of_tag("a"));
+    assert!(!Term::new(TermKind::Message, "a\0x").is_of_tag("a"));
+    assert_ne!(Term::of_tag("a", "x"), Term::of_tag("ax", ""));
 }

@@ -63,7 +63,12 @@ impl PromotedTags {
 
     /// Whether a column's name is that of a promoted tag.
     pub fn is_column(name: &str) -> bool {
-        name.starts_with(COLUMN_PREFIX)
+        Self::key(name).is_some()
+    }
+
+    /// The key whose column has this name.
+    pub(super) fn key(name: &str) -> Option<&str> {
+        name.strip_prefix(COLUMN_PREFIX)
     }
 
     /// The columns of rows in memory whose tags lie as in the file: those of [`LogSchema::stored`], then one for each key.
