@@ -129,17 +129,45 @@ impl MergePlan {
     /// What to read for a slice.
     pub(crate) fn slice(&self, at: usize) -> Vec<Pick> {
         let slice = self.slices.get(at).and_then(|slice| self.rows.get(slice.clone()));
-        let mut rows = slice.unwrap_or_default().to_vec();
-        rows.sort_unstable();
-        let pick = |rows: &[(u32, u32)]| {
-            let (number, _) = rows.first()?;
-            let group = self.groups.get(place(*number))?;
-            let ranges = rows.iter().map(|(_, row)| place(*row)..place(*row) + 1);
-            let selection = RowSelection::from_consecutive_ranges(ranges, group.rows);
-            Some(Pick { input: group.input, row_group: group.number, selection })
+        // Rows come in order of time, and are read in the order of their row groups: a bit for each is enough to sort them.
+        let mut chosen: Vec<Vec<u64>> = vec![Vec::new(); self.groups.len()];
+        for (number, row) in slice.unwrap_or_default() {
+            let (Some(bits), Some(group)) = (chosen.get_mut(place(*number)), self.groups.get(place(*number)))
+            else {
+                continue;
+            };
+            if bits.is_empty() {
+                bits.resize(group.rows.div_ceil(WORD_BITS), 0);
+            }
+            if let Some(word) = bits.get_mut(place(*row) / WORD_BITS) {
+                *word |= 1 << (place(*row) % WORD_BITS);
+            }
+        }
+        let picks = self.groups.iter().zip(&chosen).filter(|(_, bits)| !bits.is_empty());
+        let pick = |(group, bits): (&Group, &Vec<u64>)| Pick {
+            input: group.input,
+            row_group: group.number,
+            selection: RowSelection::from_consecutive_ranges(rows_of(bits), group.rows),
         };
-        rows.chunk_by(|a, b| a.0 == b.0).filter_map(pick).collect()
+        picks.map(pick).collect()
     }
+}
+
+/// Bits of a word of a set of rows.
+const WORD_BITS: usize = 64;
+
+/// The rows whose bits are set.
+fn rows_of(bits: &[u64]) -> impl Iterator<Item = Range<usize>> {
+    (0..).step_by(WORD_BITS).zip(bits).flat_map(|(first, word)| {
+        let mut left = *word;
+        std::iter::from_fn(move || {
+            let row = first + place(left.trailing_zeros());
+            (left != 0).then(|| {
+                left &= left - 1;
+                row..row + 1
+            })
+        })
+    })
 }
 
 fn place(number: u32) -> usize {

@@ -83,11 +83,11 @@ fn leaf_format(path: &[&str]) -> LeafFormat {
     }
 }
 
-/// zstd 1 for what will be merged. In what stays, messages alone gain from more than 3, and random ids lose from
-/// more than 1.
+/// zstd 1 for what will be merged. In what stays, messages alone gain from more than 3, packed differences gain nothing from
+/// more than 1, and random ids lose.
 fn compression(path: &[&str], compaction_level: u8) -> Compression {
     let level = match (compaction_level, path) {
-        (0 | 1, _) | (_, [column::TRACE_ID | column::SPAN_ID]) => 1,
+        (0 | 1, _) | (_, [column::TRACE_ID | column::SPAN_ID | column::TIMESTAMP | column::ROW_ID]) => 1,
         (_, [column::MESSAGE]) => 8,
         _ => 3,
     };

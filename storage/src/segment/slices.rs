@@ -8,7 +8,6 @@
 //! Rows are not moved here: an entry names a row by batch and place.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use arrow::array::{
     Array, AsArray, Int64Array, MapArray, RecordBatch, StringArray, TimestampNanosecondArray,
@@ -18,7 +17,7 @@ use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use super::PromotedTags;
 use super::format::ROW_GROUP_BYTES_MAX;
 use super::seeded::Seeded;
-use super::template::{Place, Table, TemplatesBuilder, hash_of};
+use super::template::{Miner, Names, Place, TemplatesBuilder};
 use crate::{Error, Result, column};
 
 /// The columns of a batch that decide where its rows go.
@@ -69,6 +68,18 @@ impl<'a> Columns<'a> {
 
     pub(super) fn level(&self, row: usize) -> Option<&'a str> {
         (!self.levels.is_null(row)).then(|| self.levels.value(row))
+    }
+
+    /// At most so many bytes are the texts of all rows that have no small limit.
+    fn text_bytes_max(&self) -> usize {
+        let span = |values: &StringArray| {
+            let offset = |at: Option<&i32>| at.and_then(|at| usize::try_from(*at).ok()).unwrap_or(0);
+            let offsets = values.value_offsets();
+            offset(offsets.last()).saturating_sub(offset(offsets.first()))
+        };
+        let promoted =
+            self.promoted.iter().map(|(key_bytes, values)| key_bytes * values.len() + span(values));
+        promoted.sum::<usize>() + span(self.messages) + span(self.tag_keys) + span(self.tag_values)
     }
 
     /// Bytes of the texts of a row that have no small limit.
@@ -126,6 +137,9 @@ pub(super) fn entries(columns: &[Columns<'_>]) -> Vec<Entry> {
 
 /// How many of the first entries fit into a row group: all, unless their texts are long.
 pub(super) fn cut(entries: &[Entry], columns: &[Columns<'_>]) -> usize {
+    if columns.iter().map(Columns::text_bytes_max).sum::<usize>() <= ROW_GROUP_BYTES_MAX {
+        return entries.len();
+    }
     let mut bytes = 0;
     for (at, entry) in entries.iter().enumerate() {
         let (batch, row) = entry.place();
@@ -148,57 +162,43 @@ pub(super) struct Slice<'a> {
     pub(super) counts: HashMap<(Option<&'a str>, Option<&'a str>), u64>,
 }
 
-/// What is known of the words of a row group's messages, which the token index would have to find again: 30 bytes a row or so.
-#[derive(Default)]
+/// What is known of the words of a row group's messages, which the token index would have to find again: 40 bytes a row or so.
 pub(super) struct RowWords {
     rows: Vec<OneRowWords>,
     places: Vec<Place>,
 }
 
 /// Of one row.
+#[derive(Clone, Default)]
 struct OneRowWords {
     mask: Option<u32>,
-    /// Which places are its words with digits; nothing if these and the words of the mask are not all.
-    places: Option<Range<u32>>,
+    /// Where the places of its words with digits begin.
+    places: u32,
+    /// How many they are; nothing if these and the words of the mask are not all.
+    words: Option<u8>,
 }
 
 impl RowWords {
-    fn push(&mut self, mask: Option<u32>, places: Option<&[Place]>) {
-        let start = u32::try_from(self.places.len()).ok();
-        self.places.extend_from_slice(places.unwrap_or_default());
-        let end = u32::try_from(self.places.len()).ok().filter(|_| places.is_some());
-        self.rows.push(OneRowWords { mask, places: start.zip(end).map(|(start, end)| start..end) });
+    /// Masks the messages of a slice.
+    fn of(entries: &[Entry], columns: &[Columns<'_>], miner: &mut Miner) -> Self {
+        let mut words = Self { rows: vec![OneRowWords::default(); entries.len()], places: Vec::new() };
+        for (entry, own) in entries.iter().zip(&mut words.rows) {
+            let (batch, row) = entry.place();
+            own.mask = columns.get(batch).and_then(|columns| miner.add(columns.messages.value(row)));
+            let (start, places) = (u32::try_from(words.places.len()), miner.places());
+            if let (Ok(start), Some(places)) = (start, places) {
+                words.places.extend_from_slice(places);
+                (own.places, own.words) = (start, u8::try_from(places.len()).ok());
+            }
+        }
+        words
     }
 
     /// The mask of a row, and where its words with digits stand; `None` unless these are all of its words.
     pub(super) fn get(&self, row: u32) -> Option<(u32, &[Place])> {
         let words = self.rows.get(row as usize)?;
-        let places = words.places.as_ref()?;
-        Some((words.mask?, self.places.get(places.start as usize..places.end as usize)?))
-    }
-}
-
-/// Names by numbers, in the order in which they came.
-struct Names<'a> {
-    seed: u64,
-    table: Table,
-    names: Vec<Option<&'a str>>,
-}
-
-impl<'a> Names<'a> {
-    fn new(seed: u64) -> Self {
-        Self { seed, table: Table::default(), names: Vec::new() }
-    }
-
-    fn number(&mut self, name: Option<&'a str>) -> u32 {
-        let hash = name.map_or(0, |name| hash_of(name.as_bytes(), self.seed));
-        let is_it = |number: u32| self.names.get(number as usize).is_some_and(|known| *known == name);
-        self.table.find(hash, is_it).unwrap_or_else(|| {
-            let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-            self.names.push(name);
-            self.table.insert(hash, number);
-            number
-        })
+        let start = words.places as usize;
+        Some((words.mask?, self.places.get(start..start + usize::from(words.words?))?))
     }
 }
 
@@ -253,16 +253,9 @@ fn runs<'a>(
     templates: &mut TemplatesBuilder,
 ) -> (Vec<RunRows<'a>>, Vec<u32>, RowWords) {
     let miner = &mut templates.miner;
-    let mut words = RowWords::default();
-    words.rows.reserve(entries.len());
-    for entry in entries {
-        let (batch, row) = entry.place();
-        let mask = columns.get(batch).and_then(|columns| miner.add(columns.messages.value(row)));
-        words.push(mask, miner.places());
-    }
+    let words = RowWords::of(entries, columns, miner);
     let of_masks = miner.end_row_group();
-    let Seeded(seed) = templates.seeded;
-    let (mut sources, mut levels) = (Names::new(seed), Names::new(seed));
+    let [mut sources, mut levels] = [(); 2].map(|()| Names::<&str>::new(templates.seeded));
     let mut known: HashMap<(u32, u32, u16), usize, Seeded> = HashMap::with_hasher(templates.seeded);
     let (mut runs, mut numbers) = (Vec::<RunRows<'a>>::new(), Vec::with_capacity(entries.len()));
     for (entry, words) in entries.iter().zip(&words.rows) {

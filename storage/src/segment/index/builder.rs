@@ -353,7 +353,7 @@ impl IndexBuilder {
         }
         let entries = self.rare();
         let frequent = self.frequent();
-        let (mut bytes, blocks) = rare::encode(entries, self.ranges);
+        let (mut bytes, blocks) = rare::encode(&entries, self.ranges);
         let (terms, dictionary_bytes) = frequent::encode(frequent, self.ranges).map_err(|error| {
             Error::InvalidBatch { column: column::MESSAGE.to_owned(), reason: error.to_string() }
         })?;
@@ -387,11 +387,11 @@ impl IndexBuilder {
         let mut entries = Vec::new();
         for (hash, seen) in std::mem::take(&mut self.seen) {
             match seen {
-                Seen::Once { range, .. } => entries.push(Entry { hash, range: u32::from(range) }),
+                Seen::Once { range, .. } => entries.push(Entry { hash, range }),
                 Seen::Repeated(place) => {
                     let ranges = self.repeated.get(place as usize).map(|term| &term.ranges);
                     let ranges = ranges.filter(|ranges| !is_frequent(ranges)).into_iter().flatten();
-                    entries.extend(ranges.map(|range| Entry { hash, range: u32::from(*range) }));
+                    entries.extend(ranges.map(|range| Entry { hash, range: *range }));
                 }
             }
         }

@@ -1,39 +1,21 @@
 //! Gathers the templates and runs of a segment while it is written.
 
-use std::collections::HashMap;
-
 use super::miner::Miner;
+use super::names::Names;
 use super::{Run, Templates};
 use crate::segment::seeded::Seeded;
 
-/// Names in the order in which they came.
-#[derive(Debug)]
-struct Names {
-    numbers: HashMap<Option<Box<str>>, u32, Seeded>,
-}
-
-impl Names {
-    fn new(seeded: Seeded) -> Self {
-        Self { numbers: HashMap::with_hasher(seeded) }
-    }
-
-    fn number(&mut self, name: Option<&str>) -> u32 {
-        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        *self.numbers.entry(name.map(Into::into)).or_insert(next)
-    }
-
-    /// The names in order, and the place of each number among them.
-    fn sorted(self) -> (Vec<Option<Box<str>>>, Vec<u32>) {
-        let mut names: Vec<_> = self.numbers.into_iter().collect();
-        names.sort_unstable();
-        let mut places = vec![0; names.len()];
-        for (place, (_, number)) in (0..).zip(&names) {
-            if let Some(known) = places.get_mut(*number as usize) {
-                *known = place;
-            }
+/// Names in order, and the place of each number among them.
+fn sorted(names: Names<Box<str>>) -> (Vec<Option<Box<str>>>, Vec<u32>) {
+    let mut names: Vec<_> = names.into_names().into_iter().zip(0u32..).collect();
+    names.sort_unstable();
+    let mut places = vec![0; names.len()];
+    for (place, (_, number)) in (0..).zip(&names) {
+        if let Some(known) = places.get_mut(*number as usize) {
+            *known = place;
         }
-        (names.into_iter().map(|(name, _)| name).collect(), places)
     }
+    (names.into_iter().map(|(name, _)| name).collect(), places)
 }
 
 /// See the module.
@@ -41,8 +23,8 @@ impl Names {
 pub(in crate::segment) struct TemplatesBuilder {
     pub(in crate::segment) miner: Miner,
     pub(in crate::segment) seeded: Seeded,
-    sources: Names,
-    levels: Names,
+    sources: Names<Box<str>>,
+    levels: Names<Box<str>>,
     row_groups: Vec<Vec<Run>>,
 }
 
@@ -76,8 +58,7 @@ impl TemplatesBuilder {
 
     /// All of it. Sources of a row group are in order, if they were added so.
     pub(in crate::segment) fn finish(self) -> Templates {
-        let ((sources, source_places), (levels, level_places)) =
-            (self.sources.sorted(), self.levels.sorted());
+        let ((sources, source_places), (levels, level_places)) = (sorted(self.sources), sorted(self.levels));
         let place = |places: &[u32], number: u32| places.get(number as usize).copied().unwrap_or(0);
         let mut row_groups = self.row_groups;
         for run in row_groups.iter_mut().flatten() {

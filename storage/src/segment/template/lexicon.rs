@@ -60,7 +60,7 @@ impl Key {
 }
 
 /// The hash of a name or word of logs. The seed has to be random.
-pub(in crate::segment) fn hash_of(text: &[u8], seed: u64) -> u64 {
+pub(super) fn hash_of(text: &[u8], seed: u64) -> u64 {
     hash(&Key::of(text), text, seed)
 }
 

@@ -19,6 +19,7 @@ mod lexicon;
 mod mask;
 mod masks;
 mod miner;
+mod names;
 mod scan;
 mod shapes;
 mod stretch;
@@ -36,10 +37,10 @@ pub use mask::{ByteSet, Slot};
 pub use stretch::{Stretch, stretches};
 
 pub(super) use builder::TemplatesBuilder;
-pub(super) use lexicon::{Lexicon, hash_of};
+pub(super) use lexicon::Lexicon;
 pub(super) use mask::Place;
 pub(super) use miner::{Miner, UNKNOWN};
-pub(super) use table::Table;
+pub(super) use names::Names;
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

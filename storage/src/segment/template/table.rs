@@ -6,7 +6,7 @@ const PLACES_MIN: usize = 64;
 
 /// Numbers by the hashes of what they stand for. The hashes have to start from a random seed.
 #[derive(Debug, Default)]
-pub(in crate::segment) struct Table {
+pub(super) struct Table {
     /// The low half of a hash, above the number and one; 0 where nothing is. As many as a power of two.
     places: Vec<u64>,
     used: usize,
@@ -15,7 +15,7 @@ pub(in crate::segment) struct Table {
 impl Table {
     /// The number with this hash that is the right one.
     #[inline]
-    pub(in crate::segment) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mut at = tag(hash);
         loop {
             let found = *self.places.get(self.place(at))?;
@@ -33,7 +33,7 @@ impl Table {
     }
 
     /// Adds a number that is not there.
-    pub(in crate::segment) fn insert(&mut self, hash: u64, number: u32) {
+    pub(super) fn insert(&mut self, hash: u64, number: u32) {
         if (self.used + 1) * ROOM > self.places.len() {
             let before = std::mem::take(&mut self.places);
             self.places.resize((before.len() * 2).max(PLACES_MIN), 0);
@@ -46,7 +46,7 @@ impl Table {
     }
 
     /// Takes all numbers out.
-    pub(in crate::segment) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.places.fill(0);
         self.used = 0;
     }
