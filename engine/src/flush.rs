@@ -195,7 +195,8 @@ impl Inner {
         let rows = Arc::clone(buffer);
         let partition = Partition { table: table.name.clone(), day: buffer.view.day };
         let encode = move || {
-            encode_segment(id, &partition, &rows.view.batches, &SegmentOptions::default(), created_at)
+            let batches: Vec<_> = rows.view.batches().cloned().collect();
+            encode_segment(id, &partition, &batches, &SegmentOptions::default(), created_at)
         };
         // The semaphore is never closed.
         let permit = self.pace.encodes.acquire().await.ok();

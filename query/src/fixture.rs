@@ -14,7 +14,7 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use ironbark_storage::clock::ManualClock;
 use ironbark_storage::{
-    Ambient, BufferView, Day, EncodedSegment, Epoch, LogBatchBuilder, Manifest, ManifestEdit, Partition,
+    Ambient, BufferView, BufferedRows, Day, EncodedSegment, Epoch, LogBatchBuilder, Manifest, ManifestEdit, Partition,
     RowId, RowIdRange, RowRef, SegmentId, SegmentMeta, SegmentOptions, Snapshot, Store, TableName, TableRef,
     Tables, TagKind, TagSet, TenantId, TimeRange, TimeWindow, Timestamp, encode_segment, put_segment,
 };
@@ -241,6 +241,15 @@ impl Fixture {
         }
     }
 
+    /// Puts rows into memory whose words are known, however few they are.
+    pub(crate) fn buffer_with_words(&self, batches: Vec<(Day, RecordBatch)>) {
+        self.buffer_stored(batches);
+        let state = self.tables.state.lock();
+        for (_, buffers) in state.tables.values() {
+            buffers.iter().flat_map(|buffer| &buffer.rows).for_each(|rows| rows.make_words());
+        }
+    }
+
     /// Puts rows into segments of `row_group_rows`, one for each day.
     pub(crate) async fn segment(&self, rows: &[Row], row_group_rows: usize) {
         let batches = self.stored(rows);
@@ -372,5 +381,6 @@ fn view(day: Day, batch: RecordBatch) -> BufferView {
     let range = TimeRange::new(time(*times.iter().min().unwrap()), time(*times.iter().max().unwrap()));
     let row_ids =
         vec![RowIdRange { first: id(*ids.iter().min().unwrap()), last: id(*ids.iter().max().unwrap()) }];
-    BufferView { day, batches: vec![batch], time: range, row_ids }
+    let rows = vec![Arc::new(BufferedRows::new(batch).unwrap())];
+    BufferView { day, rows, time: range, row_ids }
 }

@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod batch;
+mod buffered;
 mod check;
 pub mod clock;
 mod epoch;
@@ -35,6 +36,7 @@ pub use batch::{
     BATCH_BYTES_MAX, FIELD_BYTES_MAX, LogBatch, LogBatchBuilder, MESSAGE_BYTES_MAX, RowError, RowRef,
     TAG_KEY_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_PER_ROW_MAX, TagKind, TagSet, TimeWindow,
 };
+pub use buffered::{BufferedCounts, BufferedRows, BufferedWords, Held, MERGED_ROWS_MAX};
 pub use check::{CheckReport, Finding, check_table};
 pub use clock::Ambient;
 pub use epoch::claim_epoch;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 
-use crate::{Day, Manifest, Result, RowId, RowIdRange, TableName, TableRef, TenantId, TimeRange, Timestamp};
+use crate::{BufferedRows, Day, Manifest, Result, RowId, RowIdRange, TableName, TableRef, TenantId, TimeRange, Timestamp};
 
 /// Rows of one partition in memory. Row ids rise from batch to batch within an epoch.
 #[derive(Clone, Debug)]
@@ -22,11 +22,18 @@ pub struct BufferView {
     /// The partition's day.
     pub day: Day,
     /// The rows, of [`crate::LogSchema::stored`]; never empty.
-    pub batches: Vec<RecordBatch>,
+    pub rows: Vec<Arc<BufferedRows>>,
     /// First and last timestamp.
     pub time: TimeRange,
     /// The ids of the rows, an entry for each epoch.
     pub row_ids: Vec<RowIdRange>,
+}
+
+impl BufferView {
+    /// The rows, without what is known of them.
+    pub fn batches(&self) -> impl DoubleEndedIterator<Item = &RecordBatch> {
+        self.rows.iter().map(|rows| rows.rows())
+    }
 }
 
 /// A table at one moment. Immutable; segments that it names outlive every query by the grace of the garbage

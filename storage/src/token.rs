@@ -128,6 +128,51 @@ impl<'t> Iterator for Tokens<'t> {
     }
 }
 
+/// [`is_token_byte`] of every byte.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "there is a place for every byte, and it runs when this is compiled"
+)]
+const IS_TOKEN_BYTE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    loop {
+        table[byte as usize] = is_token_byte(byte);
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// The tokens of a text in lower case, in order, for whoever hashes all of them. `lent` is a buffer to work in.
+pub(crate) fn each_lowered(text: &str, lent: &mut String, mut each: impl FnMut(&[u8])) {
+    if !text.is_ascii() {
+        for token in tokens(text) {
+            lent.clear();
+            lower_into(token.text, lent);
+            each(lent.as_bytes());
+        }
+        return;
+    }
+    // All of the text at once: most of it are tokens, which are short.
+    lent.clear();
+    lower_into(text, lent);
+    let bytes = lent.as_bytes();
+    let mut start = None;
+    for (at, byte) in bytes.iter().enumerate() {
+        if IS_TOKEN_BYTE.get(usize::from(*byte)) == Some(&true) {
+            start = start.or(Some(at));
+        } else if let Some(start) = start.take() {
+            each(bytes.get(start..at).unwrap_or_default());
+        }
+    }
+    if let Some(start) = start {
+        each(bytes.get(start..).unwrap_or_default());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

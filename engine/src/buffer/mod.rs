@@ -45,7 +45,7 @@ impl FrozenBuffer {
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.view.batches.iter().map(RecordBatch::num_rows).sum()
+        self.view.batches().map(RecordBatch::num_rows).sum()
     }
 }
 

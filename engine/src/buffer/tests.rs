@@ -30,10 +30,9 @@ fn many_small_appends_become_few_batches_in_order() {
         assert!(!buffers.insert(day_rows(sequence, 1), u64::MAX));
     }
     let view = buffers.views().pop().unwrap();
-    assert!(view.batches.len() <= 11, "{} batches", view.batches.len());
+    assert!(view.rows.len() <= 11, "{} batches", view.rows.len());
     let ids: Vec<i64> = view
-        .batches
-        .iter()
+        .batches()
         .flat_map(|batch| {
             use arrow::array::AsArray;
             let ids = batch.column_by_name(ironbark_storage::column::ROW_ID).unwrap();
@@ -56,6 +55,6 @@ fn a_full_buffer_freezes_and_goes_when_flushed() {
     assert_eq!(buffers.first_lsn(), Some(Lsn::new(1)));
     assert_eq!(buffers.remove_frozen(|_| true), 20);
     assert_eq!(buffers.first_lsn(), Some(Lsn::new(21)));
-    let rows: usize = buffers.views().iter().flat_map(|view| &view.batches).map(RecordBatch::num_rows).sum();
+    let rows: usize = buffers.views().iter().flat_map(BufferView::batches).map(RecordBatch::num_rows).sum();
     assert_eq!(rows, 5);
 }

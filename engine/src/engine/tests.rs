@@ -53,7 +53,7 @@ async fn visible(engine: &Engine, store: &Store, table: &TableRef) -> Vec<(i64, 
     let snapshot = engine.snapshot(table).await.unwrap();
     let mut batches = Vec::new();
     for buffer in snapshot.buffers() {
-        batches.extend(buffer.batches.iter().cloned());
+        batches.extend(buffer.batches().cloned());
     }
     for segment in snapshot.manifest().segments() {
         let rows: Vec<_> =

@@ -7,7 +7,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, ArrayAccessor, ArrayRef, AsArray, BooleanArray};
+use datafusion::arrow::array::{
+    Array, ArrayAccessor, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, StringArray,
+};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
@@ -21,6 +23,7 @@ use super::ast::TextQuery;
 use super::error::SearchError;
 use super::matcher::{Matcher, RegexBudget};
 use super::parser::parse_within;
+use super::sweep::Sweep;
 
 /// The name of the function on a text.
 pub const MATCHES: &str = "matches";
@@ -172,7 +175,10 @@ impl ScalarUDFImpl for MatchesFunction {
 
 fn match_array(matcher: &Matcher, texts: &ArrayRef) -> Result<ArrayRef> {
     match texts.data_type() {
-        DataType::Utf8 => Ok(match_texts(matcher, &texts.as_string::<i32>())),
+        DataType::Utf8 => {
+            let texts = texts.as_string::<i32>();
+            Ok(sweep_texts(matcher, texts).unwrap_or_else(|| match_texts(matcher, &texts)))
+        }
         DataType::LargeUtf8 => Ok(match_texts(matcher, &texts.as_string::<i64>())),
         DataType::Utf8View => Ok(match_texts(matcher, &texts.as_string_view())),
         DataType::Dictionary(..) => match_dictionary(matcher, texts),
@@ -187,6 +193,34 @@ fn match_texts<'a>(matcher: &Matcher, texts: &impl ArrayAccessor<Item = &'a str>
         matcher.is_match(text, &mut lent)
     });
     Arc::new(BooleanArray::new(hits, None))
+}
+
+/// Asks only the texts that hold a needle which all that match hold; `None` where there is no such needle, or where
+/// not all texts are ASCII.
+fn sweep_texts(matcher: &Matcher, texts: &StringArray) -> Option<ArrayRef> {
+    let sweep = Sweep::new(matcher.needle()?)?;
+    let offsets = texts.value_offsets();
+    let (first, last) = (*offsets.first()?, *offsets.last()?);
+    let values = texts.value_data().get(usize::try_from(first).ok()?..usize::try_from(last).ok()?)?;
+    if !values.is_ascii() {
+        return None;
+    }
+    let mut hits = BooleanBufferBuilder::new(texts.len());
+    hits.append_n(texts.len(), false);
+    let (mut lent, mut row, mut at) = (String::new(), 0, 0);
+    while let Some(found) = sweep.find(values, at) {
+        let place = first.checked_add(i32::try_from(found).ok()?)?;
+        // The row that the place lies in: the last one that begins at or before it.
+        row += offsets.get(row + 1..)?.partition_point(|start| *start <= place);
+        if row >= texts.len() {
+            break;
+        }
+        let is_match = texts.is_valid(row) && matcher.is_match(Some(texts.value(row)), &mut lent);
+        hits.set_bit(row, is_match);
+        row += 1;
+        at = usize::try_from(offsets.get(row)?.checked_sub(first)?).ok()?;
+    }
+    Some(Arc::new(BooleanArray::new(hits.finish(), None)))
 }
 
 /// Asks each distinct text once.
@@ -232,5 +266,39 @@ impl ScalarUDFImpl for SearchFunction {
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
         exec_err!("search() stands for a condition on a table of logs and cannot be run by itself")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = Option<String>> {
+        let pieces = vec!["timeout", "Time", "OUT", "read", " ", "-", "_", "x", "", "7", "10.0.0.1:80"];
+        let ascii = prop::collection::vec(prop::sample::select(pieces), 0..8).prop_map(|pieces| pieces.concat());
+        prop_oneof![8 => ascii.prop_map(Some), 1 => Just(None)]
+    }
+
+    proptest! {
+        #[test]
+        fn a_column_is_answered_like_its_texts(
+            texts in prop::collection::vec(text(), 1..60),
+            other in prop::option::of("[é\u{212a}k x]{1,3}"),
+            skipped in 0..20usize,
+            query in prop::sample::select(vec![
+                "timeout", "read timeout", "\"time out\"", "*meou*", "tim*", "*out", "read -x", "-timeout",
+                "timeout OR read", "10.0.0.1", "x", "->", "=\"Time\"", "k", "kx", "in(read, x7)",
+            ]),
+        ) {
+            let texts: StringArray = texts.into_iter().chain(other.map(Some)).collect();
+            let skipped = skipped.min(texts.len());
+            let texts = texts.slice(skipped, texts.len() - skipped);
+            let matcher = compile(query, &mut RegexBudget::default()).unwrap().matcher;
+            let expected = match_texts(&matcher, &&texts);
+            let found = match_array(&matcher, &(Arc::new(texts) as ArrayRef)).unwrap();
+            prop_assert_eq!(found.as_boolean(), expected.as_boolean());
+        }
     }
 }

@@ -58,7 +58,23 @@ impl Matcher {
     }
 }
 
+impl Matcher {
+    /// A needle that every text holds that matches, if there is one.
+    pub(super) fn needle(&self) -> Option<&Needle> {
+        self.0.needle()
+    }
+}
+
 impl Node {
+    fn needle(&self) -> Option<&Needle> {
+        match self {
+            Self::And(nodes) => nodes.iter().find_map(Self::needle),
+            Self::Needle(needle) => Some(needle),
+            Self::Phrase(phrase) => Some(&phrase.first),
+            _ => None,
+        }
+    }
+
     fn is_match(&self, text: Option<&str>, lent: &mut String) -> bool {
         match (self, text) {
             (Self::Always, _) | (Self::Present, Some(_)) => true,

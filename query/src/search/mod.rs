@@ -30,6 +30,7 @@ mod order;
 mod parser;
 mod print;
 mod rule;
+mod sweep;
 mod time;
 
 pub(crate) use ast::Shape;

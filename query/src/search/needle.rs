@@ -10,6 +10,11 @@ use storage::{is_token_byte, is_token_char, lower, lower_into, tokens};
 /// Letters and digits from frequent to rare in logs; what is not listed is rarer still.
 const FREQUENT_FIRST: &[u8] = b"e0t1aoinrs2l-d./c:53um4p6789fgbhy_wvkxjqz";
 
+/// How rare a byte is in logs, in lower case.
+pub(super) fn rarity(byte: u8) -> usize {
+    FREQUENT_FIRST.iter().position(|&frequent| frequent == byte).unwrap_or(FREQUENT_FIRST.len())
+}
+
 /// What has to be beside an end of the needle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edge {
@@ -42,8 +47,7 @@ impl Needle {
     /// Lowers the text. `None` if it is empty.
     pub(super) fn new(text: &str, start: Edge, end: Edge) -> Option<Self> {
         let lowered = lower(text);
-        let rank = |b: u8| FREQUENT_FIRST.iter().position(|&f| f == b).unwrap_or(FREQUENT_FIRST.len());
-        let (rare_at, rare) = lowered.bytes().enumerate().max_by_key(|(_, b)| rank(*b))?;
+        let (rare_at, rare) = lowered.bytes().enumerate().max_by_key(|(_, b)| rarity(*b))?;
         let kind = match (start, end) {
             _ if !text.chars().all(is_token_char) => Kind::Text,
             (Edge::Token, Edge::Token) => Kind::Token,

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   scan ─► snapshot (one for a query and table)
-//!             ├─ segments ─► prune (manifest) ─► index (tokens) ─► Parquet scan, newest first ─┐
-//!             └─ buffers  ─► prune (time)     ─► batches in memory ────────────────────────────┴─► union
+//!             ├─ segments ─► prune (manifest) ─► index (tokens)    ─► Parquet scan, newest first ────┐
+//!             └─ buffers  ─► prune (time)     ─► words of batches  ─► scan of batches, newest first ─┴─► union
 //! ```
 //!
 //! Pruning only narrows: filters are declared inexact, so that DataFusion checks every row again, inside of the
@@ -171,9 +171,7 @@ impl LogTable {
     /// Reads what pruning left.
     async fn read(&self, kept: Kept, rows: &Rows<'_>) -> Result<Arc<dyn ExecutionPlan>> {
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if !kept.buffers.is_empty() {
-            inputs.push(buffers::scan(kept.buffers, rows.columns, rows.limit, rows.state)?);
-        }
+        inputs.extend(buffers::scan(kept.buffered, rows)?);
         let (segments, report) = self.narrow(kept.segments, rows).await?;
         inputs.extend(self.read_segments(segments, report.as_ref(), rows)?);
         if inputs.is_empty() { rows.nothing() } else { UnionExec::try_new(inputs) }

@@ -3,7 +3,8 @@
 //! A segment whose manifest entry counts rows by source and level is looked at as one container for each such pair:
 //! in it both columns are constant, so that even `source LIKE 'web%' AND level <> 'INFO'` is decided exactly.
 //! A segment stays if any of its containers may match. As the pairs may be many, they are looked at only where a filter
-//! asks for one of the two, and of segments that stay without them.
+//! asks for one of the two, and of segments that stay without them. Batches of buffers are looked at in the same way, by
+//! source and level if somebody had them counted.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,16 +17,18 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
-use ironbark_storage::{BufferView, LogSchema, SegmentMeta, Snapshot, TimeRange, column};
+use ironbark_storage::{
+    BufferedRows, LogSchema, SegmentMeta, Snapshot, SourceLevelCount, TimeRange, column,
+};
 
-use super::buffers;
+use super::buffers::Buffered;
 use super::tally::mentions;
 
 /// What of a snapshot a query must read.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) segments: Vec<Arc<SegmentMeta>>,
-    pub(super) buffers: Vec<BufferView>,
+    pub(super) buffered: Buffered,
 }
 
 /// What is known of a column in a container.
@@ -42,10 +45,10 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Some rows of a segment or buffer.
-#[derive(Debug)]
+/// Some rows of a segment or of a batch in memory.
+#[derive(Clone, Copy, Debug)]
 struct Container<'a> {
-    /// The place of its segment or buffer.
+    /// The place of its segment or batch.
     place: usize,
     time: TimeRange,
     row_ids: Option<(i64, i64)>,
@@ -57,22 +60,22 @@ struct Container<'a> {
 /// Leaves out what cannot hold a row that all of the filters, in bare column names, let through.
 pub(super) fn prune(snapshot: &Snapshot, filters: &[Expr], state: &dyn Session) -> Result<Kept> {
     let segments: Vec<_> = snapshot.manifest().segments().cloned().collect();
-    let buffers = snapshot.buffers();
-    let Some(predicate) = predicate(filters, state)? else {
-        return Ok(Kept { segments, buffers: buffers.to_vec() });
-    };
+    let mut buffered = Buffered::all(snapshot.buffers());
+    let Some(predicate) = predicate(filters, state)? else { return Ok(Kept { segments, buffered }) };
+    let pairs = mention_pairs(filters);
     let of_segments = segments.iter().enumerate().map(|(place, meta)| of_segment(place, meta)).collect();
     let mut kept_segments = matching(&predicate, of_segments)?;
-    if mention_pairs(filters) {
+    if pairs {
         let kept = segments.iter().enumerate().filter(|(place, _)| kept_segments.contains(place));
         kept_segments = matching(&predicate, kept.flat_map(|(place, meta)| of_pairs(place, meta)).collect())?;
     }
-    let of_buffers = buffers.iter().enumerate().map(|(place, buffer)| of_buffer(place, buffer)).collect();
-    let kept_buffers = matching(&predicate, of_buffers)?;
-    let buffers = buffers.iter().enumerate().filter(|(place, _)| kept_buffers.contains(place));
-    let buffers = buffers.map(|(_, buffer)| buffer.clone()).collect();
+    let of_batches = buffered.kept.iter().enumerate().flat_map(|(place, rows)| of_batch(place, rows, pairs));
+    let kept_batches = matching(&predicate, of_batches.collect())?;
+    let batches = std::mem::take(&mut buffered.kept).into_iter().enumerate();
+    buffered.kept =
+        batches.filter(|(place, _)| kept_batches.contains(place)).map(|(_, rows)| rows).collect();
     let segments = segments.iter().enumerate().filter(|(place, _)| kept_segments.contains(place));
-    Ok(Kept { segments: segments.map(|(_, meta)| Arc::clone(meta)).collect(), buffers })
+    Ok(Kept { segments: segments.map(|(_, meta)| Arc::clone(meta)).collect(), buffered })
 }
 
 fn predicate(filters: &[Expr], state: &dyn Session) -> Result<Option<PruningPredicate>> {
@@ -116,19 +119,25 @@ fn of_segment(place: usize, meta: &SegmentMeta) -> Container<'_> {
 }
 
 fn of_pairs(place: usize, meta: &SegmentMeta) -> Vec<Container<'_>> {
-    let Some(counts) = &meta.counts else { return vec![of_segment(place, meta)] };
-    let mut containers = Vec::with_capacity(counts.len());
-    for count in counts {
-        let (source, level) = (Value::known(count.source.as_deref()), Value::known(count.level.as_deref()));
-        containers.push(Container { rows: count.rows, source, level, ..of_segment(place, meta) });
-    }
-    containers
+    let whole = of_segment(place, meta);
+    meta.counts.as_ref().map_or_else(|| vec![whole], |counts| divided(whole, counts))
 }
 
-fn of_buffer(place: usize, buffer: &BufferView) -> Container<'_> {
-    let rows = buffers::rows(buffer);
+fn of_batch(place: usize, rows: &BufferedRows, pairs: bool) -> Vec<Container<'_>> {
     let (source, level) = (Value::Unknown, Value::Unknown);
-    Container { place, time: buffer.time, row_ids: None, rows, source, level }
+    let number = rows.rows().num_rows() as u64;
+    let whole = Container { place, time: rows.time(), row_ids: None, rows: number, source, level };
+    let counts = rows.known_counts().filter(|_| pairs).and_then(|counts| counts.by_source());
+    counts.map_or_else(|| vec![whole], |counts| divided(whole, counts))
+}
+
+/// A container for each source and level.
+fn divided<'a>(whole: Container<'a>, counts: &'a [SourceLevelCount]) -> Vec<Container<'a>> {
+    let of_count = |count: &'a SourceLevelCount| {
+        let (source, level) = (Value::known(count.source.as_deref()), Value::known(count.level.as_deref()));
+        Container { rows: count.rows, source, level, ..whole }
+    };
+    counts.iter().map(of_count).collect()
 }
 
 struct Containers<'a>(Vec<Container<'a>>);

@@ -1,7 +1,7 @@
 //! Tests of the scan: what it reads, what it leaves out, in which order, and that it shows each row once.
 
 mod damage;
-mod equal;
+pub(super) mod equal;
 mod latest;
 mod substrings;
 
@@ -107,13 +107,13 @@ async fn time_source_and_level_leave_segments_unopened() {
         fixture.plan("SELECT message FROM logs WHERE level = 'ERROR' AND source = 'db'").await, @r#"
     UnionExec
       FilterExec: level@1 = ERROR AND source@0 = db, projection=[message@2]
-        DataSourceExec: partitions=1, partition_sizes=[1]
+        DataSourceExec: buffers: partitions=1, batches=1/1, rows=5/5
       TokenIndexExec: templates: sure=20, undecided=0 rows; kept segments=1/1, row_groups=4/4, ranges=4/4, rows=20/40
         DataSourceExec: file_groups={1 group: [[…04.parquet]]}, projection=[message], file_type=parquet, predicate=level@3 = ERROR AND source@2 = db, pruning_predicate=level_null_count@2 != row_count@3 AND level_min@0 <= ERROR AND ERROR <= level_max@1 AND source_null_count@6 != row_count@3 AND source_min@4 <= db AND db <= source_max@5, required_guarantees=[level in (ERROR), source in (db)]
     "#);
     insta::assert_snapshot!(fixture.plan("SELECT message FROM logs WHERE source LIKE 'nobody%'").await, @r#"
     FilterExec: source@0 LIKE nobody%, projection=[message@1]
-      DataSourceExec: partitions=1, partition_sizes=[1]
+      DataSourceExec: buffers: partitions=1, batches=1/1, rows=5/5
     "#);
     insta::assert_snapshot!(
         fixture.plan("SELECT message FROM logs WHERE timestamp > '2030-01-01T00:00:00Z'").await, @r#"
@@ -136,7 +136,7 @@ async fn newest_first_stops_early() {
       SortExec: TopK(fetch=7), expr=[timestamp@0 DESC], preserve_partitioning=[true]
         UnionExec
           ProjectionExec: expr=[timestamp@0 as timestamp, message@1 as message, tag(tags@2, n) as n]
-            DataSourceExec: partitions=1, partition_sizes=[1]
+            DataSourceExec: buffers: partitions=1, batches=1/1, rows=5/5
           DataSourceExec: file_groups={1 group: [[…0a.parquet]]}, projection=[timestamp, message, tag(tags@5, n) as n], file_type=parquet, predicate=DynamicFilter [ empty ], sort_order_for_reorder=[timestamp@0 DESC], reverse_row_groups=true, dynamic_rg_pruning=eligible
     "#);
     insta::assert_snapshot!(fixture.text(sql).await, @r#"
@@ -167,7 +167,7 @@ async fn oldest_first_stops_early_under_a_filter() {
         UnionExec
           FilterExec: __datafusion_extracted_1@0 != 3, projection=[timestamp@1, message@2]
             ProjectionExec: expr=[tag(tags@2, n) as __datafusion_extracted_1, timestamp@0 as timestamp, message@1 as message]
-              DataSourceExec: partitions=1, partition_sizes=[1]
+              DataSourceExec: buffers: partitions=1, batches=1/1, rows=5/5
           FilterExec: __datafusion_extracted_1@0 != 3, projection=[timestamp@1, message@2]
             DataSourceExec: file_groups={2 groups: [[…01.parquet, …03.parquet, …05.parquet, …07.parquet, …09.parquet], […02.parquet, …04.parquet, …06.parquet, …08.parquet, …0a.parquet]]}, projection=[tag(tags@5, n) as __datafusion_extracted_1, timestamp, message], file_type=parquet, predicate=promoted(tag(tags@5, n) != 3) AND DynamicFilter [ empty ], sort_order_for_reorder=[timestamp@0 ASC NULLS LAST], dynamic_rg_pruning=eligible
     "#);

@@ -43,6 +43,7 @@ pub use format::{ROW_GROUP_BYTES_MAX, SEGMENT_FORMAT_VERSION};
 pub use index::{
     Hits, INDEX_FORMAT_VERSION, Piece, RANGE_ROWS, RangeSet, Term, TermKind, TokenIndex, grams, is_odd_number,
 };
+pub(crate) use index::{Ready, term_hash};
 pub use layout::{ROW_GROUP_ROWS, row_group_sizes};
 pub use meta::{IndexMeta, SegmentId, SegmentMeta, SourceLevelCount};
 pub use minutes::{MINUTE_NS, Minute, MinuteLevelCount, MinuteLevelCounts};

@@ -74,7 +74,7 @@ async fn a_needle_opens_one_row_group() {
     insta::assert_snapshot!(fixture.plan(sql).await, @r#"
     UnionExec
       FilterExec: matches(message@0, 7x33)
-        DataSourceExec: partitions=1, partition_sizes=[1]
+        DataSourceExec: buffers: partitions=1, batches=1/1, rows=5/5, words: message:7x33 1/1, unindexed=1
       TokenIndexExec: message:7x33 1/40; kept segments=1/10, row_groups=1/40, ranges=1/40, rows=10/400
         DataSourceExec: file_groups={1 group: [[…08.parquet]]}, projection=[message, trace_id], file_type=parquet, predicate=matches(message@4, 7x33)
     "#);
@@ -273,21 +273,21 @@ async fn a_term_is_counted_by_its_index() {
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
     search('took'): 505
-        StatisticsExec: counted: 500 rows of 11 segments in 11 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 500 rows of 11 segments in 11 cells, 0 segments in part; read: 5 rows of 0 segments, 1 batches
     search('took') AND timestamp >= '2026-11-23T10:00:00Z': 105
-        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 batches
     search('took') AND timestamp >= '2026-11-23T10:00:50Z': 55
-        StatisticsExec: counted: 50 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 50 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 batches
     search('took') AND level = 'ERROR': 100
-        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 0 rows of 0 segments, 0 batches
     search('took') AND level IN ('ERROR', 'WARN') AND source <> 'x': 105
-        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 100 rows of 1 segments in 1 cells, 0 segments in part; read: 5 rows of 0 segments, 1 batches
     search('took') AND message LIKE '%7%': 149
-        StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 11 segments in part; read: 505 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 11 segments in part; read: 505 rows of 0 segments, 1 batches
     search('nowhere'): 0
-        StatisticsExec: counted: 0 rows of 11 segments in 11 cells, 0 segments in part; read: 5 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 0 rows of 11 segments in 11 cells, 0 segments in part; read: 5 rows of 0 segments, 1 batches
     lower(trace_id) = 'trace-3-1': 20
-        StatisticsExec: counted: 0 rows of 10 segments in 10 cells, 0 segments in part; read: 45 rows of 1 segments, 1 buffers
+        StatisticsExec: counted: 0 rows of 10 segments in 10 cells, 0 segments in part; read: 45 rows of 1 segments, 1 batches
     "#);
 }
 

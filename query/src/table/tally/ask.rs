@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use ironbark_storage::{Minute, MinuteLevelCounts, SegmentMeta};
+use ironbark_storage::{BufferedRows, Minute, MinuteLevelCounts, SegmentMeta};
 
 use super::LogTable;
 use super::cells::{Answer, Cells, Judge};
@@ -43,6 +43,8 @@ pub(super) struct Asked {
     pub(super) cut_rows: u64,
     /// Segments that are read whole.
     pub(super) read: Vec<Arc<SegmentMeta>>,
+    /// Batches in memory that are read whole.
+    pub(super) batches: Vec<Arc<BufferedRows>>,
     /// Rows that pass and are read for their times alone, and rows that are read and checked.
     pub(super) sure: Vec<Narrowed>,
     pub(super) undecided: Vec<Narrowed>,
@@ -65,6 +67,7 @@ impl Asked {
             minutes: BTreeSet::new(),
             cut_rows: 0,
             read: Vec::new(),
+            batches: Vec::new(),
             sure: Vec::new(),
             undecided: Vec::new(),
             split_rows: 0,
@@ -94,6 +97,16 @@ impl Asked {
 
     fn has_room(&self, cells: &Cells<'_>) -> bool {
         self.weighted.len().saturating_add(cells.0.len()) <= CELLS_MAX
+    }
+
+    /// Asks the counts of batches in memory.
+    pub(super) fn of_batches(&mut self, judge: &Judge, batches: &[Arc<BufferedRows>]) {
+        for (batch, answer) in batches.iter().zip(judge.by_batches(batches)) {
+            match answer {
+                Answer::Whole(cells) if self.has_room(&cells) => self.weighted.count_batch(&cells),
+                _ => self.batches.push(Arc::clone(batch)),
+            }
+        }
     }
 
     /// Returns the segments that the manifest's counts do not decide.

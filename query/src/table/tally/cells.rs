@@ -17,7 +17,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
 use ironbark_storage::{
-    LogSchema, Minute, MinuteLevelCounts, SegmentMeta, SourceLevelCount, TimeRange, column,
+    BufferedRows, LogSchema, Minute, MinuteLevelCount, MinuteLevelCounts, SegmentMeta, SourceLevelCount, TimeRange, column,
 };
 
 use super::COLUMNS;
@@ -121,17 +121,45 @@ impl Judge {
     }
 
     fn of_manifest<'a>(&self, meta: &'a SegmentMeta) -> Option<Vec<Cell<'a>>> {
-        if self.minute && Minute::of(meta.time.min) != Minute::of(meta.time.max) {
+        self.by_pairs(meta.time, meta.rows, meta.counts.as_deref())
+    }
+
+    /// The cells of rows in a span of time, from their counts by source and level.
+    fn by_pairs<'a>(
+        &self,
+        time: TimeRange,
+        rows: u64,
+        counts: Option<&'a [SourceLevelCount]>,
+    ) -> Option<Vec<Cell<'a>>> {
+        if self.minute && Minute::of(time.min) != Minute::of(time.max) {
             return None;
         }
-        let cell = |source, level, rows| Cell { time: meta.time, source, level, rows };
+        let cell = |source, level, rows| Cell { time, source, level, rows };
         let of_count =
             |count: &'a SourceLevelCount| cell(count.source.as_deref(), count.level.as_deref(), count.rows);
-        match &meta.counts {
+        match counts {
             Some(counts) => Some(counts.iter().map(of_count).collect()),
             None if self.source || self.level => None,
-            None => Some(vec![cell(None, None, meta.rows)]),
+            None => Some(vec![cell(None, None, rows)]),
         }
+    }
+
+    /// By the counts of batches in memory; an answer for each.
+    pub(super) fn by_batches<'a>(&self, batches: &'a [Arc<BufferedRows>]) -> Vec<Answer<'a>> {
+        self.judge(batches.iter().map(|batch| self.of_batch(batch)).collect())
+    }
+
+    /// Minutes say more than the span of the whole batch does; only a filter or group that asks for sources needs these.
+    fn of_batch<'a>(&self, batch: &'a BufferedRows) -> Option<Vec<Cell<'a>>> {
+        let (time, rows) = (batch.time(), batch.rows().num_rows() as u64);
+        if !self.source && !self.level && !self.minute && self.steps.times.is_empty() && !self.steps.minutes {
+            return Some(vec![Cell { time, source: None, level: None, rows }]);
+        }
+        let counts = batch.counts()?;
+        if self.source {
+            return self.by_pairs(time, rows, Some(counts.by_source()?));
+        }
+        Some(counts.by_minute()?.map(|count| of_minute(time, &count)).collect())
     }
 
     /// Whether counts by minute and level can answer at all: they know nothing of sources.
@@ -144,11 +172,7 @@ impl Judge {
         if !self.minutes_may_answer() {
             return Answer::Unknown;
         }
-        let cells = counts.iter().map(|count| {
-            let minute = count.minute.range();
-            let time = TimeRange::new(minute.min.max(meta.time.min), minute.max.min(meta.time.max));
-            Cell { time, source: None, level: count.level, rows: count.rows }
-        });
+        let cells = counts.iter().map(|count| of_minute(meta.time, &count));
         self.judge(vec![Some(cells.collect())]).pop().unwrap_or(Answer::Unknown)
     }
 
@@ -203,6 +227,13 @@ impl Judge {
             around.into_iter().filter(|at| (min..=max).contains(at)).for_each(|at| looks.push(place, at));
         }
     }
+}
+
+/// The cell of a minute and level of rows in a span of time.
+fn of_minute<'a>(all: TimeRange, count: &MinuteLevelCount<'a>) -> Cell<'a> {
+    let minute = count.minute.range();
+    let time = TimeRange::new(minute.min.max(all.min), minute.max.min(all.max));
+    Cell { time, source: None, level: count.level, rows: count.rows }
 }
 
 /// Times at which cells are looked at.

@@ -22,12 +22,12 @@ use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder,
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
 };
-use ironbark_storage::{BufferView, Minute, column};
+use ironbark_storage::{Minute, column};
 
 use super::COLUMNS;
 use super::ask::Asked;
 use super::cells::{Cell, Cells, Verdict};
-use crate::table::buffers;
+use crate::table::buffers::{self, Size};
 
 /// Rows that stand for many.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(super) struct Weighted {
     levels: StringBuilder,
     weights: Vec<i64>,
     segments: usize,
+    batches: usize,
     rows: u64,
 }
 
@@ -52,6 +53,7 @@ impl Weighted {
             levels: StringBuilder::new(),
             weights: Vec::new(),
             segments: 0,
+            batches: 0,
             rows: 0,
         }
     }
@@ -70,6 +72,12 @@ impl Weighted {
     /// Counts a segment none of whose cells is undecided.
     pub(super) fn count(&mut self, cells: &Cells<'_>) {
         self.segments += 1;
+        self.count_outside(cells, &BTreeSet::new());
+    }
+
+    /// Counts a batch in memory none of whose cells is undecided.
+    pub(super) fn count_batch(&mut self, cells: &Cells<'_>) {
+        self.batches += 1;
         self.count_outside(cells, &BTreeSet::new());
     }
 
@@ -107,7 +115,7 @@ impl Weighted {
 
     /// The rows in these columns.
     pub(super) fn finish(mut self, schema: &SchemaRef) -> Result<Counted> {
-        let Self { segments, rows, .. } = self;
+        let Self { segments, batches, rows, .. } = self;
         let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(self.times).with_timezone("UTC"));
         let sources: ArrayRef = Arc::new(self.sources.finish());
         let levels: ArrayRef = Arc::new(self.levels.finish());
@@ -120,7 +128,7 @@ impl Weighted {
         };
         let columns = schema.fields().iter().map(|field| column(field.name())).collect();
         let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
-        Ok(Counted { batch, segments, rows })
+        Ok(Counted { batch, segments, batches, rows })
     }
 }
 
@@ -129,6 +137,7 @@ impl Weighted {
 pub(super) struct Counted {
     batch: RecordBatch,
     segments: usize,
+    batches: usize,
     rows: u64,
 }
 
@@ -137,20 +146,21 @@ pub(super) struct Counted {
 pub(super) struct Read {
     segments: usize,
     cut: usize,
-    buffers: usize,
+    batches: usize,
     rows: u64,
     tails_read: usize,
     tails_cached: usize,
 }
 
 impl Read {
-    pub(super) fn new(asked: &Asked, buffers: &[BufferView]) -> Self {
+    pub(super) fn new(asked: &Asked) -> Self {
         let whole = asked.read.iter().map(|meta| meta.rows).sum::<u64>();
+        let buffered = Size::of(&asked.batches).rows;
         Self {
             segments: asked.read.len(),
             cut: asked.cut.len() + asked.split_segments,
-            buffers: buffers.len(),
-            rows: whole + asked.cut_rows + asked.split_rows + buffers.iter().map(buffers::rows).sum::<u64>(),
+            batches: asked.batches.len(),
+            rows: whole + asked.cut_rows + asked.split_rows + buffered as u64,
             tails_read: asked.tails_read,
             tails_cached: asked.tails_cached,
         }
@@ -191,9 +201,13 @@ impl DisplayAs for StatisticsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { counted, read, .. } = self;
         let cells = counted.batch.num_rows();
-        write!(f, "StatisticsExec: counted: {} rows of {} segments ", counted.rows, counted.segments)?;
-        write!(f, "in {cells} cells, {} segments in part; ", read.cut)?;
-        write!(f, "read: {} rows of {} segments, {} buffers", read.rows, read.segments, read.buffers)
+        let Counted { rows, segments, batches, .. } = counted;
+        write!(f, "StatisticsExec: counted: {rows} rows of {segments} segments")?;
+        if *batches > 0 {
+            write!(f, ", {batches} batches")?;
+        }
+        write!(f, " in {cells} cells, {} segments in part; ", read.cut)?;
+        write!(f, "read: {} rows of {} segments, {} batches", read.rows, read.segments, read.batches)
     }
 }
 

@@ -9,7 +9,9 @@
 //!    tail: rows by minute, level ──────┤ cells ─► the filter holds for ┬ all of its rows: one row, weight = its rows
 //!    (indexes: term.rs, message.rs)    ┘                               ├ none of them:    nothing
 //!                                                                      └ some of them:    these rows, weight 1
-//!    segments without such statistics, buffers ───────────────────────────────────────► their rows, weight 1
+//!    segments without such statistics ────────────────────────────────────────────────► their rows, weight 1
+//!
+//!    batches in memory: the same counts and words, made by the first query that asks (`ironbark_storage::BufferedRows`)
 //! ```
 //!
 //! In a cell source and level are constants and time is a span. So every row counts exactly once, and an answer from
@@ -45,7 +47,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
-use ironbark_storage::{LogSchema, Minute, SegmentMeta, Timestamp, column};
+use ironbark_storage::{BufferedRows, LogSchema, Minute, SegmentMeta, Timestamp, column};
 
 pub(super) use self::cells::{Cell, Cells, Judge, Verdict};
 pub(crate) use self::rule::CountFromStatistics;
@@ -54,6 +56,7 @@ pub(super) use self::shape::{Steps, mentions};
 use self::ask::Asked;
 use self::exec::{Read, StatisticsExec, Weighted};
 use self::term::TermFilter;
+use super::buffers::Buffered;
 use super::index::{Narrowed, Report};
 use super::prune::{self, Kept};
 use super::{LogTable, Rows};
@@ -113,6 +116,25 @@ impl TallyTable {
         };
         message::ask(&self.logs, &self.filters, rest, state, &mut asked).await?;
         Ok(asked)
+    }
+
+    /// Asks what is known of batches in memory; what their counts do not decide is read.
+    fn ask_batches(
+        &self,
+        batches: &[Arc<BufferedRows>],
+        asked: &mut Asked,
+        schema: &Schema,
+        state: &dyn Session,
+    ) -> Result<()> {
+        let judge = |filters, steps| Judge::new(filters, steps, schema, state);
+        match &self.known {
+            Known::Steps(steps) => asked.of_batches(&judge(&self.filters, steps)?, batches),
+            Known::Term(TermFilter { term, others, steps }) => {
+                term::ask_batches(&judge(others, steps)?, term, batches, asked);
+            }
+            Known::Message => asked.batches = batches.to_vec(),
+        }
+        Ok(())
     }
 
     /// Rows of segments and buffers that the filters let through, each with weight 1. With `minutes` only those of
@@ -214,14 +236,15 @@ impl TableProvider for TallyTable {
             None => SchemaRef::clone(&self.schema),
         };
         let snapshot = self.logs.snapshot(state).await?;
-        let Kept { segments, buffers } = prune::prune(&snapshot, &self.filters, state)?;
-        let asked = self.ask(&segments, &schema, state).await?;
-        let read = Read::new(&asked, &buffers);
+        let Kept { segments, buffered } = prune::prune(&snapshot, &self.filters, state)?;
+        let mut asked = self.ask(&segments, &schema, state).await?;
+        self.ask_batches(&buffered.kept, &mut asked, &schema, state)?;
+        let read = Read::new(&asked);
         let counted: Arc<dyn ExecutionPlan> =
             Arc::new(StatisticsExec::try_new(asked.weighted.finish(&schema)?, read, state)?);
         let mut inputs = vec![counted];
         if !asked.cut.is_empty() {
-            let kept = Kept { segments: asked.cut, buffers: Vec::new() };
+            let kept = Kept { segments: asked.cut, buffered: Buffered::default() };
             inputs.push(self.rows(kept, Some(&asked.minutes), &schema, state).await?);
         }
         let Asked { sure, undecided, report, .. } = asked;
@@ -230,8 +253,9 @@ impl TableProvider for TallyTable {
         }
         let filter = conjunction(self.filters.iter().cloned());
         inputs.extend(self.some_rows(undecided, report.as_ref(), filter, &schema, state)?);
-        if !asked.read.is_empty() || !buffers.is_empty() {
-            inputs.push(self.rows(Kept { segments: asked.read, buffers }, None, &schema, state).await?);
+        if !asked.read.is_empty() || !asked.batches.is_empty() {
+            let buffered = Buffered { kept: asked.batches, ..buffered };
+            inputs.push(self.rows(Kept { segments: asked.read, buffered }, None, &schema, state).await?);
         }
         UnionExec::try_new(inputs)
     }

@@ -13,13 +13,14 @@
 use std::sync::Arc;
 
 use datafusion::logical_expr::Expr;
-use ironbark_storage::{SegmentMeta, Term};
+use ironbark_storage::{BufferedRows, SegmentMeta, Term};
 
 use super::LogTable;
 use super::ask::Asked;
 use super::cells::{Answer, Cell, Cells, Judge, Verdict};
 use super::shape::Steps;
 use crate::clause;
+use crate::table::buffers;
 
 /// Filters of which one asks for a term and nothing else.
 #[derive(Debug)]
@@ -63,4 +64,19 @@ pub(super) async fn ask(
         }
     }
     rest
+}
+
+/// Asks the words of batches in memory for the rows that hold the term; those that they do not count are read,
+/// which makes words for the next query.
+pub(super) fn ask_batches(judge: &Judge, term: &Term, batches: &[Arc<BufferedRows>], asked: &mut Asked) {
+    for (batch, answer) in batches.iter().zip(judge.by_batches(batches)) {
+        let is_whole = matches!(answer, Answer::Whole(cells) if cells.are_all());
+        match buffers::count(batch, term).filter(|_| is_whole) {
+            Some(rows) => {
+                let cell = Cell { time: batch.time(), source: None, level: None, rows };
+                asked.weighted.count_batch(&Cells(vec![(cell, Verdict::All)]));
+            }
+            None => asked.batches.push(Arc::clone(batch)),
+        }
+    }
 }

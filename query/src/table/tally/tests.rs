@@ -58,13 +58,9 @@ async fn sources_with_the_most_errors_come_from_the_manifest() {
       ProjectionExec: expr=[source@0 as source, count(Int64(1))@1 as n]
         SortExec: TopK(fetch=10), expr=[count(Int64(1))@1 DESC, source@0 ASC NULLS LAST], preserve_partitioning=[true]
           AggregateExec: mode=FinalPartitioned, gby=[source@0 as source], aggr=[tally(logs._weight) as count(Int64(1))]
-            RepartitionExec: partitioning=Hash([source@0], 2), input_partitions=2
+            RepartitionExec: partitioning=Hash([source@0], 2), input_partitions=1
               AggregateExec: mode=Partial, gby=[source@0 as source], aggr=[tally(logs._weight) as count(Int64(1))]
-                UnionExec
-                  StatisticsExec: counted: 18 rows of 3 segments in 6 cells, 0 segments in part; read: 2 rows of 0 segments, 1 buffers
-                  ProjectionExec: expr=[source@0 as source, 1 as _weight]
-                    FilterExec: level@1 = ERROR, projection=[source@0]
-                      DataSourceExec: partitions=1, partition_sizes=[1]
+                StatisticsExec: counted: 18 rows of 3 segments in 6 cells, 0 segments in part; read: 0 rows of 0 segments, 0 batches
     "#);
 }
 
@@ -94,8 +90,7 @@ async fn a_histogram_comes_from_the_tails() {
     +----------------------+-------+----+
     "#);
     insta::assert_snapshot!(reads(&fixture, sql).await, @r#"
-    StatisticsExec: counted: 180 rows of 3 segments in 48 cells, 0 segments in part; read: 2 rows of 0 segments, 1 buffers
-    DataSourceExec: partitions=1, partition_sizes=[1]
+    StatisticsExec: counted: 182 rows of 3 segments, 1 batches in 50 cells, 0 segments in part; read: 0 rows of 0 segments, 0 batches
     "#);
 }
 
@@ -113,14 +108,14 @@ async fn a_filter_that_cuts_a_minute_reads_this_minute() {
     +-------+----+
     "#);
     insta::assert_snapshot!(reads(&fixture, sql).await, @r#"
-    StatisticsExec: counted: 36 rows of 1 segments in 4 cells, 1 segments in part; read: 6 rows of 0 segments, 0 buffers
+    StatisticsExec: counted: 36 rows of 1 segments in 4 cells, 1 segments in part; read: 6 rows of 0 segments, 0 batches
     DataSourceExec: file_groups={1 group: [[…01.parquet]]}, projection=[level, 1 as _weight], file_type=parquet, predicate=timestamp@0 > 1795392325000000000 AND timestamp@0 < 1795392720000000000 AND timestamp@0 >= 1795392300000000000 AND timestamp@0 <= 1795392359999999999
     "#);
     // The same for a source: the tails know nothing of it, so the cut segments are read.
     let sql = sql.replace("GROUP BY", "AND source = 'db' GROUP BY");
     same(&fixture, &sql).await;
     insta::assert_snapshot!(reads(&fixture, &sql).await, @r#"
-    StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 0 segments in part; read: 120 rows of 2 segments, 0 buffers
+    StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 0 segments in part; read: 120 rows of 2 segments, 0 batches
     DataSourceExec: file_groups={2 groups: [[…02.parquet], […01.parquet]]}, projection=[level, 1 as _weight], file_type=parquet, predicate=timestamp@0 > 1795392325000000000 AND timestamp@0 < 1795392720000000000 AND source@2 = db
     "#);
 }
@@ -136,9 +131,8 @@ async fn a_filter_of_many_times_reads_the_segments() {
     );
     same(&fixture, &sql).await;
     insta::assert_snapshot!(reads(&fixture, &sql).await, @r#"
-    StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 0 segments in part; read: 182 rows of 3 segments, 1 buffers
-    DataSourceExec: partitions=1, partition_sizes=[1]
-    DataSourceExec: file_groups={2 groups: [[…03.parquet, …01.parquet], […02.parquet]]}, projection=[timestamp, level], file_type=parquet, predicate=timestamp@0 NOT IN (SET) ([1795392000000000005, 1795392060000000005, 1795392120000000005, 1795392180000000005, 1795392240000000005, 1795392300000000005, 1795392360000000005, 1795392420000000005, 1795392480000000005, 1795392540000000005, 1795392600000000005, 1795392660000000005, 1795392720000000005, 1795392780000000005, 1795392840000000005, 1795392900000000005, 1795392960000000005, 1795393020000000005, 1795393080000000005, 1795393140000000005, 1795393200000000005, 1795393260000000005, 1795393320000000005, 1795393380000000005, 1795393440000000005, 1795393500000000005, 1795393560000000005, 1795393620000000005, 1795393680000000005, 1795393740000000005])
+    StatisticsExec: counted: 2 rows of 0 segments, 1 batches in 2 cells, 0 segments in part; read: 180 rows of 3 segments, 0 batches
+    DataSourceExec: file_groups={2 groups: [[…03.parquet, …01.parquet], […02.parquet]]}, projection=[level, 1 as _weight], file_type=parquet, predicate=timestamp@0 NOT IN (SET) ([1795392000000000005, 1795392060000000005, 1795392120000000005, 1795392180000000005, 1795392240000000005, 1795392300000000005, 1795392360000000005, 1795392420000000005, 1795392480000000005, 1795392540000000005, 1795392600000000005, 1795392660000000005, 1795392720000000005, 1795392780000000005, 1795392840000000005, 1795392900000000005, 1795392960000000005, 1795393020000000005, 1795393080000000005, 1795393140000000005, 1795393200000000005, 1795393260000000005, 1795393320000000005, 1795393380000000005, 1795393440000000005, 1795393500000000005, 1795393560000000005, 1795393620000000005, 1795393680000000005, 1795393740000000005])
     "#);
 }
 
@@ -214,8 +208,8 @@ async fn rows_that_hold_a_frequent_word_are_counted_by_the_index() {
     +----+
     "#);
     insta::assert_snapshot!(reads(&fixture, counted[0]).await, @r#"
-    StatisticsExec: counted: 20 rows of 2 segments in 2 cells, 0 segments in part; read: 2 rows of 0 segments, 1 buffers
-    DataSourceExec: partitions=1, partition_sizes=[1]
+    StatisticsExec: counted: 20 rows of 2 segments in 2 cells, 0 segments in part; read: 2 rows of 0 segments, 1 batches
+    DataSourceExec: buffers: partitions=1, batches=1/1, rows=2/2, words: message:timeout 1/1, unindexed=1
     "#);
     let cut = "SELECT count(*) AS n FROM logs WHERE search('timeout') AND timestamp < '2026-11-23T00:02:03Z'";
     insta::assert_snapshot!(same(&fixture, cut).await, @r#"
@@ -301,25 +295,25 @@ async fn rows_are_counted_by_what_their_templates_say() {
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
     message LIKE '%eplicaStreame%'
-        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 batches
     message LIKE '%eplicaStreame%' AND level = 'ERROR'
-        StatisticsExec: counted: 6 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 6 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 batches
     message NOT LIKE '%eplicaStreame%'
-        StatisticsExec: counted: 60 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 60 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 batches
     search('"connection refused"') AND timestamp < '2026-11-23T00:05:00Z'
-        StatisticsExec: counted: 5 rows of 1 segments in 1 cells, 1 segments in part; read: 15 rows of 0 segments, 0 buffers
+        StatisticsExec: counted: 5 rows of 1 segments in 1 cells, 1 segments in part; read: 15 rows of 0 segments, 0 batches
     message ~ 'duration_ms=[0-9]{5,}'
-        StatisticsExec: counted: 15 rows of 1 segments in 1 cells, 2 segments in part; read: 49 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 15 rows of 1 segments in 1 cells, 2 segments in part; read: 49 rows of 0 segments, 1 batches
     message ~ 'duration_ms=[0-9]+'
-        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 batches
     search('flushed OR level:ERROR')
-        StatisticsExec: counted: 36 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 36 rows of 2 segments in 2 cells, 2 segments in part; read: 34 rows of 0 segments, 1 batches
     NOT (message LIKE '%flushed%' AND level = 'ERROR')
-        StatisticsExec: counted: 114 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 114 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 batches
     message LIKE '%größe%'
         none
     message = 'cache flushed'
-        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 buffers
+        StatisticsExec: counted: 30 rows of 2 segments in 2 cells, 0 segments in part; read: 4 rows of 0 segments, 1 batches
     "#);
 }
 

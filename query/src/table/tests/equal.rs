@@ -23,7 +23,7 @@ pub(super) struct Piece {
     pub(super) promoted: bool,
 }
 
-fn row() -> impl Strategy<Value = Row> {
+pub(in crate::table) fn row() -> impl Strategy<Value = Row> {
     let source = prop::sample::select(vec!["", "web", "db", "a'b"]);
     let level = prop::sample::select(vec!["", "INFO", "WARN", "odd"]);
     let message = prop::sample::select(vec![
@@ -115,14 +115,14 @@ fn atom() -> impl Strategy<Value = String> {
     ]
 }
 
-fn predicate() -> impl Strategy<Value = String> {
+pub(in crate::table) fn predicate() -> impl Strategy<Value = String> {
     atom().prop_recursive(3, 8, 2, |inner| {
         (inner.clone(), inner, prop::sample::select(vec!["AND", "OR", "AND NOT"]))
             .prop_map(|(a, b, op)| format!("({a}) {op} ({b})"))
     })
 }
 
-fn queries(predicate: &str) -> Vec<String> {
+pub(in crate::table) fn queries(predicate: &str) -> Vec<String> {
     vec![
         format!("SELECT * FROM logs WHERE {predicate} ORDER BY _row_id"),
         format!("SELECT message, tags['env'] FROM logs WHERE {predicate} ORDER BY timestamp DESC, _row_id DESC LIMIT 5"),

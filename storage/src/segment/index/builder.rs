@@ -29,7 +29,7 @@ use crate::{Error, IndexMeta, Result, TOKENIZER_VERSION, column, lower_into, tok
 
 /// Terms are hashed once; maps take the hash as it is.
 #[derive(Debug, Default)]
-struct Ready(u64);
+pub(crate) struct Ready(u64);
 
 impl Hasher for Ready {
     fn finish(&self) -> u64 {

@@ -38,6 +38,7 @@ pub use ranges::RangeSet;
 pub use reader::{Hits, Piece, TokenIndex};
 
 pub(super) use builder::IndexBuilder;
+pub(crate) use builder::Ready;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -89,7 +90,7 @@ pub fn is_odd_number(text: &str) -> bool {
 const EXACT_DIGITS_MAX: usize = 15;
 
 /// The hash of a term. Part of the format. The seed is random, so that nobody can log texts that collide.
-fn term_hash(seed: u64, kind: TermKind, lowered: &[u8]) -> u64 {
+pub(crate) fn term_hash(seed: u64, kind: TermKind, lowered: &[u8]) -> u64 {
     let code = u64::from(kind.code());
     // Of texts of up to three bytes XXH3 mixes only the lowest 32 bits with the seed: a seed that differs in these makes
     // the hash of another text, and words of three letters would count for grams.
@@ -137,7 +138,7 @@ impl Term {
         &self.lowered
     }
 
-    fn hash(&self, seed: u64) -> u64 {
+    pub(crate) fn hash(&self, seed: u64) -> u64 {
         term_hash(seed, self.kind, self.lowered.as_bytes())
     }
 
