@@ -14,9 +14,10 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use ironbark_storage::clock::ManualClock;
 use ironbark_storage::{
-    Ambient, BufferView, BufferedRows, Day, EncodedSegment, Epoch, LogBatchBuilder, Manifest, ManifestEdit, Partition,
-    RowId, RowIdRange, RowRef, SegmentId, SegmentMeta, SegmentOptions, Snapshot, Store, TableName, TableRef,
-    Tables, TagKind, TagSet, TenantId, TimeRange, TimeWindow, Timestamp, encode_segment, put_segment,
+    Ambient, BufferView, BufferedRows, Day, EncodedSegment, Epoch, LogBatchBuilder, Manifest, ManifestEdit,
+    Partition, RowId, RowIdRange, RowRef, SegmentId, SegmentMeta, SegmentOptions, Snapshot, Store, TableName,
+    TableRef, Tables, TagKind, TagSet, TenantId, TimeRange, TimeWindow, Timestamp, encode_segment,
+    put_segment,
 };
 use object_store::memory::InMemory;
 use object_store::path::Path;

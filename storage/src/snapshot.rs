@@ -14,7 +14,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 
-use crate::{BufferedRows, Day, Manifest, Result, RowId, RowIdRange, TableName, TableRef, TenantId, TimeRange, Timestamp};
+use crate::{
+    BufferedRows, Day, Manifest, Result, RowId, RowIdRange, TableName, TableRef, TenantId, TimeRange,
+    Timestamp,
+};
 
 /// Rows of one partition in memory. Row ids rise from batch to batch within an epoch.
 #[derive(Clone, Debug)]

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use arrow::compute::concat_batches;
-use ironbark_storage::{
-    BufferView, BufferedRows, Day, LogSchema, MERGED_ROWS_MAX, RowIdRange, TimeRange,
-};
+use ironbark_storage::{BufferView, BufferedRows, Day, LogSchema, MERGED_ROWS_MAX, RowIdRange, TimeRange};
 use tokio::time::Instant;
 
 use super::{DayRows, FrozenBuffer};

@@ -277,7 +277,8 @@ mod tests {
 
     fn text() -> impl Strategy<Value = Option<String>> {
         let pieces = vec!["timeout", "Time", "OUT", "read", " ", "-", "_", "x", "", "7", "10.0.0.1:80"];
-        let ascii = prop::collection::vec(prop::sample::select(pieces), 0..8).prop_map(|pieces| pieces.concat());
+        let ascii =
+            prop::collection::vec(prop::sample::select(pieces), 0..8).prop_map(|pieces| pieces.concat());
         prop_oneof![8 => ascii.prop_map(Some), 1 => Just(None)]
     }
 

@@ -17,9 +17,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
-use ironbark_storage::{
-    BufferedRows, LogSchema, SegmentMeta, Snapshot, SourceLevelCount, TimeRange, column,
-};
+use ironbark_storage::{BufferedRows, LogSchema, SegmentMeta, Snapshot, SourceLevelCount, TimeRange, column};
 
 use super::buffers::Buffered;
 use super::tally::mentions;
@@ -72,8 +70,7 @@ pub(super) fn prune(snapshot: &Snapshot, filters: &[Expr], state: &dyn Session) 
     let of_batches = buffered.kept.iter().enumerate().flat_map(|(place, rows)| of_batch(place, rows, pairs));
     let kept_batches = matching(&predicate, of_batches.collect())?;
     let batches = std::mem::take(&mut buffered.kept).into_iter().enumerate();
-    buffered.kept =
-        batches.filter(|(place, _)| kept_batches.contains(place)).map(|(_, rows)| rows).collect();
+    buffered.kept = batches.filter(|(place, _)| kept_batches.contains(place)).map(|(_, rows)| rows).collect();
     let segments = segments.iter().enumerate().filter(|(place, _)| kept_segments.contains(place));
     Ok(Kept { segments: segments.map(|(_, meta)| Arc::clone(meta)).collect(), buffered })
 }

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Epoch, LogBatchBuilder, Minute, RowId, RowRef, TagSet, Term, TermKind, TimeWindow, Timestamp, lower, tokens,
+    Epoch, LogBatchBuilder, Minute, RowId, RowRef, TagSet, Term, TermKind, TimeWindow, Timestamp, lower,
+    tokens,
 };
 
 const START: i64 = 1_795_392_000_000_000_000;

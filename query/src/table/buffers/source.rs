@@ -32,7 +32,7 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMe
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use futures::stream;
-use ironbark_storage::{BufferedRows, LogSchema, column};
+use ironbark_storage::{BufferedRows, LogSchema, TimeRange, column};
 
 use super::narrow::Told;
 use crate::table::segments::exact_time;
@@ -119,11 +119,12 @@ impl BufferSource {
     fn statistics(&self) -> Statistics {
         let rows = self.batches.iter().map(|batch| batch.rows().num_rows()).sum();
         let column = |(name, place): (&String, &usize)| {
-            let nulls = |batch: &Arc<BufferedRows>| batch.rows().columns().get(*place).map(|c| c.null_count());
+            let nulls =
+                |batch: &Arc<BufferedRows>| batch.rows().columns().get(*place).map(|c| c.null_count());
             let nulls = self.batches.iter().map(nulls).sum::<Option<usize>>();
             let statistics = ColumnStatistics::new_unknown()
                 .with_null_count(nulls.map_or(Precision::Absent, Precision::Exact));
-            let times = self.batches.iter().map(|batch| batch.time()).reduce(|all, time| all.union(time));
+            let times = self.batches.iter().map(|batch| batch.time()).reduce(TimeRange::union);
             match times.filter(|_| name == column::TIMESTAMP) {
                 Some(all) => {
                     statistics.with_min_value(exact_time(all.min)).with_max_value(exact_time(all.max))

@@ -32,7 +32,8 @@ fn rows(numbers: std::ops::Range<i64>) -> Vec<Row> {
 /// The lines of a plan that ran which tell of buffers.
 async fn told(fixture: &Fixture, sql: &str) -> String {
     let plan = fixture.analyzed(sql).await;
-    let lines = plan.lines().map(str::trim).filter(|line| line.contains("buffers:") || line.contains("counted:"));
+    let lines =
+        plan.lines().map(str::trim).filter(|line| line.contains("buffers:") || line.contains("counted:"));
     let lines = lines.map(|line| line.split(", metrics=").next().unwrap_or(line).to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -133,7 +134,10 @@ async fn same(pieces: Vec<Vec<Row>>, predicate: &str) {
     let mut stored: Vec<(Day, RecordBatch)> = Vec::new();
     for piece in pieces {
         // A query in between makes counts of what is there.
-        memory.query(&format!("SELECT level, count(*) FROM logs WHERE {predicate} GROUP BY 1")).await.unwrap();
+        memory
+            .query(&format!("SELECT level, count(*) FROM logs WHERE {predicate} GROUP BY 1"))
+            .await
+            .unwrap();
         let batches = memory.stored(&piece);
         memory.buffer_with_words(batches.clone());
         stored.extend(batches);

@@ -17,7 +17,8 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
 use ironbark_storage::{
-    BufferedRows, LogSchema, Minute, MinuteLevelCount, MinuteLevelCounts, SegmentMeta, SourceLevelCount, TimeRange, column,
+    BufferedRows, LogSchema, Minute, MinuteLevelCount, MinuteLevelCounts, SegmentMeta, SourceLevelCount,
+    TimeRange, column,
 };
 
 use super::COLUMNS;
