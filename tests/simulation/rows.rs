@@ -47,7 +47,7 @@ impl Reader {
         snapshot: &Snapshot,
     ) -> Result<Vec<SeenRow>, String> {
         let mut seen = Vec::new();
-        for batch in snapshot.buffers().iter().flat_map(|buffer| buffer.batches()) {
+        for batch in snapshot.buffers().iter().flat_map(ironbark_storage::BufferView::batches) {
             add(&mut seen, batch);
         }
         for segment in snapshot.manifest().segments() {

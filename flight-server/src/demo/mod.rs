@@ -106,7 +106,7 @@ fn tell(out: &mut impl Write, text: &str) -> Result<()> {
 
 fn rows(snapshot: &Snapshot) -> u64 {
     let segments: u64 = snapshot.manifest().segments().map(|segment| segment.rows).sum();
-    let buffers = snapshot.buffers().iter().flat_map(|buffer| buffer.batches());
+    let buffers = snapshot.buffers().iter().flat_map(ironbark_storage::BufferView::batches);
     segments + buffers.map(|batch| batch.num_rows() as u64).sum::<u64>()
 }
 

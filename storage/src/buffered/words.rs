@@ -117,9 +117,17 @@ impl BufferedWords {
         words
     }
 
+    /// Whether anything is known of terms of a kind.
+    pub const fn knows(kind: TermKind) -> bool {
+        match kind {
+            TermKind::Message | TermKind::TraceId | TermKind::SpanId => true,
+            TermKind::Gram | TermKind::Tag => false,
+        }
+    }
+
     /// What is known of a term.
     pub fn held(&self, term: &Term) -> Held {
-        if term.kind() == TermKind::Gram {
+        if !Self::knows(term.kind()) {
             return Held::Perhaps;
         }
         let hash = term.hash(*SEED);

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use ironbark_storage::{BufferedRows, Held, RangeSet, Term};
+use ironbark_storage::{BufferedRows, BufferedWords, Held, RangeSet, Term};
 
 use super::{Buffered, Size};
 use crate::clause::Clause;
@@ -51,7 +51,9 @@ pub(super) fn narrow(buffered: Buffered, clauses: &[Clause]) -> (Vec<Arc<Buffere
         told.kept = Size::of(&batches);
         return (batches, told);
     }
-    make_words(&batches);
+    if clauses.iter().flat_map(Clause::terms).any(|term| BufferedWords::knows(term.kind())) {
+        make_words(&batches);
+    }
     told.worded = batches.iter().filter(|batch| batch.known_words().is_some()).count();
     let mut kept = RangeSet::all(len);
     for clause in clauses {
