@@ -78,7 +78,7 @@ async fn filters_are_decided_on_the_column_of_a_tag() {
             UnionExec
               FilterExec: level@2 = ERROR AND __datafusion_extracted_2@0 = h2, projection=[__datafusion_extracted_1@1]
                 ProjectionExec: expr=[tag(tags@1, host) as __datafusion_extracted_2, tag(tags@1, id) as __datafusion_extracted_1, level@0 as level]
-                  DataSourceExec: buffers: partitions=1, batches=1/1, rows=40/40
+                  DataSourceExec: buffers: partitions=1, batches=1/1, rows=40/40, words: tags.host:h2 1/1, unindexed=1
               FilterExec: __datafusion_extracted_2@0 = h2, projection=[__datafusion_extracted_1@1]
                 RepartitionExec: partitioning=RoundRobinBatch(2), input_partitions=1
                   TokenIndexExec: tags.host:h2 1/1; templates: sure=0, undecided=10 rows; kept segments=1/1, row_groups=1/1, ranges=1/1, rows=10/40
