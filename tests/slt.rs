@@ -68,7 +68,7 @@ impl Database {
             engine.refresh(&table).await.unwrap();
         }
         let config = QueryConfig { partitions: 2, ..QueryConfig::default() };
-        let query = QueryEngine::new(config, store, Arc::clone(&engine) as _, ambient).unwrap();
+        let query = QueryEngine::new(config, store, Arc::clone(&engine) as _, ambient, None).unwrap();
         Self { engine, session: query.session(&TenantId::default()), _dir: dir }
     }
 

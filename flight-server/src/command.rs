@@ -196,9 +196,13 @@ impl Signals {
     }
 }
 
+/// What the library of the disk cache says of itself is of interest only if it goes wrong, or if somebody asks for it by name.
+const QUIET: &str = "foyer=warn,foyer_memory=warn,foyer_storage=warn";
+
 /// Writes the process's own log to standard error.
 fn log(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", log.level));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 
 use axum::serve::ListenerExt as _;
 use ironbark_engine::{EngineBuilder, OnDamage};
-use ironbark_query::QueryEngine;
+use ironbark_query::{QueryEngine, RangeCache};
 use ironbark_storage::{Ambient, Store, StoreUrl, Tables};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -31,6 +31,8 @@ use crate::{demo, flight, http};
 
 /// Directory of the default object store inside of the data directory.
 const OBJECTS_DIR: &str = "objects";
+/// Directory of the disk cache inside of the data directory, unless set.
+const RANGE_CACHE_DIR: &str = "range-cache";
 /// How often a silent HTTP/2 connection is asked whether it still lives; a query of a dead one is then stopped.
 const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(20);
 /// HTTP/2 flow-control windows: what a client may send before it is told to go on, for a stream and a connection.
@@ -137,6 +139,9 @@ impl Server {
         }
         self.node.compaction.stop();
         self.node.engine.shutdown().await?;
+        if let Some(ranges) = self.node.query.range_cache() {
+            ranges.close().await;
+        }
         Ok(())
     }
 }
@@ -168,7 +173,13 @@ async fn open(config: &Config, damage: Damage, ambient: Ambient) -> Result<Node>
         .open()
         .await?;
     let tables: Arc<dyn Tables> = Arc::clone(&engine) as Arc<dyn Tables>;
-    let query = QueryEngine::new(config.query.clone(), store.clone(), tables, ambient.clone())?;
+    let ranges = match url {
+        StoreUrl::S3 { .. } => {
+            RangeCache::open(&config.query, &data_dir.join(RANGE_CACHE_DIR), &ambient).await
+        }
+        StoreUrl::Local(_) | StoreUrl::Memory => None,
+    };
+    let query = QueryEngine::new(config.query.clone(), store.clone(), tables, ambient.clone(), ranges)?;
     let compaction = match config.compactor_mode {
         CompactorMode::Off => Compaction::Off,
         CompactorMode::On => Compaction::start(config.compactor.clone(), store.clone(), ambient.clone())

@@ -26,6 +26,14 @@ pub struct QueryConfig {
     pub batch_rows: usize,
     /// Memory for the parsed ends (footer and page index) of segments, in bytes.
     pub tail_cache_bytes: usize,
+    /// Memory for byte ranges of segments that lie in S3, in bytes; 0 for no cache of them, neither in memory nor on disk.
+    pub range_cache_bytes: usize,
+    /// Disk space for such byte ranges, in bytes; 0 for none.
+    pub disk_cache_bytes: u64,
+    /// Directory for them; one inside of the data directory if not given.
+    pub disk_cache_dir: Option<PathBuf>,
+    /// How long byte ranges stay in memory and on disk at the most, in milliseconds: then both start anew.
+    pub disk_cache_age_ms: u64,
 }
 
 impl Default for QueryConfig {
@@ -39,6 +47,10 @@ impl Default for QueryConfig {
             partitions: 0,
             batch_rows: 8_192,
             tail_cache_bytes: 64 << 20,
+            range_cache_bytes: 128 << 20,
+            disk_cache_bytes: 8 << 30,
+            disk_cache_dir: None,
+            disk_cache_age_ms: 7 * 86_400_000,
         }
     }
 }

@@ -24,7 +24,7 @@ use object_store::path::Path;
 use parking_lot::Mutex;
 
 use crate::table::CountFromStatistics;
-use crate::{QueryConfig, QueryEngine, Result, Session};
+use crate::{QueryConfig, QueryEngine, RangeCache, Result, Session};
 
 /// 2026-11-23T00:00:00Z.
 pub(crate) const START: i64 = 1_795_392_000_000_000_000;
@@ -157,15 +157,30 @@ impl Fixture {
             next_row: AtomicU64::new(1),
             next_segment: AtomicU64::new(1),
         });
-        let store = Arc::new(InMemory::new());
+        Self::over(tables, Arc::new(InMemory::new()), config, None)
+    }
+
+    /// What an engine that starts now makes of the same tables, reading through this cache.
+    pub(crate) fn restarted(&self, ranges: Arc<RangeCache>) -> Self {
+        let config = self.engine.config.clone();
+        Self::over(Arc::clone(&self.tables), Arc::clone(&self.store), config, Some(ranges))
+    }
+
+    /// The clock stands a day after [`START`].
+    pub(crate) fn ambient() -> Ambient {
         let now = Timestamp::from_ns(START + 86_400 * SECOND);
-        let ambient = Ambient { clock: Arc::new(ManualClock::at(now)), ..Ambient::seeded(now, 7) };
-        let engine = QueryEngine::new(
-            config,
-            Store::from_object_store(Arc::clone(&store) as _, Path::default(), "memory:"),
-            Arc::clone(&tables) as Arc<dyn Tables>,
-            ambient,
-        );
+        Ambient { clock: Arc::new(ManualClock::at(now)), ..Ambient::seeded(now, 7) }
+    }
+
+    fn over(
+        tables: Arc<TestTables>,
+        store: Arc<InMemory>,
+        config: QueryConfig,
+        ranges: Option<Arc<RangeCache>>,
+    ) -> Self {
+        let objects = Store::from_object_store(Arc::clone(&store) as _, Path::default(), "memory:");
+        let shown = Arc::clone(&tables) as Arc<dyn Tables>;
+        let engine = QueryEngine::new(config, objects, shown, Self::ambient(), ranges);
         Self { tables, store, engine: engine.unwrap(), table: TableRef::logs(TenantId::default()) }
     }
 
@@ -197,6 +212,7 @@ impl Fixture {
             base,
             runtime: Arc::clone(&shared.runtime),
             tails: Arc::clone(&shared.tails),
+            ranges: shared.ranges.clone(),
             plannings: shared.plannings.clone(),
         };
         Arc::new(engine).session(&self.table.tenant)

@@ -22,6 +22,7 @@ mod fixture;
 mod functions;
 mod interrupt;
 pub mod json;
+mod ranges;
 pub mod search;
 mod session;
 mod stream;
@@ -31,6 +32,7 @@ mod tags;
 pub use config::{Limits, QueryConfig, SQL_BYTES_MAX};
 pub use engine::QueryEngine;
 pub use error::{Error, ErrorKind, Limit, Place, Result};
+pub use ranges::RangeCache;
 pub use session::{
     Order, SchemaEntry, SearchPage, SearchRequest, Session, Statement, StatementKind, TableEntry,
 };

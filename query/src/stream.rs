@@ -90,7 +90,10 @@ impl QueryStream {
         match error {
             Error::Pages { reason, .. } => match self.reading.latest() {
                 segments if segments.is_empty() => Error::Internal { reason },
-                segments => Error::Pages { reason, segments },
+                segments => {
+                    self.reading.forget();
+                    Error::Pages { reason, segments }
+                }
             },
             error => error,
         }

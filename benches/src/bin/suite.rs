@@ -34,6 +34,9 @@ struct Arguments {
     /// Segments in a local S3 server; each request to it waits so many milliseconds
     #[arg(long, value_name = "MS")]
     s3_delay_ms: Option<u64>,
+    /// A setting of the server, such as query.range_cache=0; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    setting: Vec<(String, String)>,
     /// Connections over which HTTP loads
     #[arg(long, default_value_t = 4)]
     connections: usize,
@@ -58,6 +61,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let given = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = given.ok_or("a setting is KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// Returns when the run is told to end, by SIGINT or SIGTERM.
@@ -92,6 +101,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
         is_flight: arguments.load == "flight",
         connections: arguments.connections,
         s3_delay: arguments.s3_delay_ms.map(Duration::from_millis),
+        settings: arguments.setting,
         binary: arguments.run.server_binary()?,
         work_dir: arguments.work_dir.unwrap_or_else(|| cache().join("ironbark").join("bench")),
         date: arguments.run.date,

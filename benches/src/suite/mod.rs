@@ -61,6 +61,8 @@ pub struct Options {
     pub connections: usize,
     /// With the segments in an S3 server of which each request waits so long. Without peers.
     pub s3_delay: Option<Duration>,
+    /// Keys and values of the server's configuration that differ from the defaults.
+    pub settings: Vec<(String, String)>,
     /// The `ironbark` binary.
     pub binary: PathBuf,
     /// Where corpus, reference and databases go. All but the reference is removed at the end.
@@ -88,13 +90,18 @@ pub async fn measure(options: &Options, tell: Tell<'_>) -> Result<Report> {
         Some(delay) => Some(DelayedS3::start(folder.path(), delay).await?),
         None => None,
     };
+    let mut settings = s3.as_ref().map(DelayedS3::settings).unwrap_or_default();
+    settings.environment.extend(options.settings.iter().map(|(key, value)| {
+        let variable = format!("IRONBARK_{}", key.replace('.', "_").to_uppercase());
+        (variable, value.clone())
+    }));
     let bench = Bench {
         binary: options.binary.clone(),
         folder: folder.path().to_path_buf(),
         file: file.clone(),
         rows: corpus.rows,
         connections: options.connections,
-        settings: s3.as_ref().map(DelayedS3::settings).unwrap_or_default(),
+        settings,
     };
     tell("ironbark: load");
     let route = if options.is_flight { Route::Flight } else { Route::Http };

@@ -5,6 +5,8 @@ use super::quantity;
 
 /// Less memory than this fails every sort.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
+/// Less disk cannot be divided into files that hold a few slabs each.
+const DISK_CACHE_BYTES_MIN: u64 = 16 << 20;
 
 /// The keys of this file, in the order in which they are shown.
 pub(super) const KEYS: &[Key] = &[
@@ -59,5 +61,46 @@ pub(super) const KEYS: &[Key] = &[
         "64MiB",
         |config, text| key::bytes(text, 0).map(|bytes| config.query.tail_cache_bytes = bytes),
         |config| key::show_size(config.query.tail_cache_bytes),
+    ),
+    Key::text(
+        "query.range_cache",
+        "Memory for byte ranges of segments that lie in S3. 0: they are not cached, neither in memory nor on disk. Segments in a \
+         local directory are the operating system's to cache.",
+        "256MiB",
+        |config, text| key::bytes(text, 0).map(|bytes| config.query.range_cache_bytes = bytes),
+        |config| key::show_size(config.query.range_cache_bytes),
+    ),
+    Key::text(
+        "query.disk_cache",
+        "Disk space for byte ranges of segments that lie in S3. 0: memory alone. The last gigabyte of a disk is left free.",
+        "64GiB",
+        |config, text| {
+            let bytes = key::bytes(text, 0)?;
+            if bytes > 0 && bytes < DISK_CACHE_BYTES_MIN {
+                return Err(format!("it is 0 or at least {}", quantity::show_bytes(DISK_CACHE_BYTES_MIN)));
+            }
+            config.query.disk_cache_bytes = bytes;
+            Ok(())
+        },
+        |config| quantity::show_bytes(config.query.disk_cache_bytes),
+    ),
+    Key::text(
+        "query.disk_cache_dir",
+        "Directory for them; only the server's user may read it, as it holds logs. Empty: range-cache in the data directory.",
+        "/var/cache/ironbark",
+        |config, text| {
+            config.query.disk_cache_dir = if text.is_empty() { None } else { Some(key::path(text)?) };
+            Ok(())
+        },
+        |config| {
+            config.query.disk_cache_dir.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+        },
+    ),
+    Key::text(
+        "query.disk_cache_age",
+        "After this time all cached byte ranges are dropped from memory and disk, so that those of deleted segments do not stay.",
+        "1d",
+        |config, text| key::milliseconds(text, 60_000).map(|ms| config.query.disk_cache_age_ms = ms),
+        |config| key::show_ms(config.query.disk_cache_age_ms),
     ),
 ];

@@ -13,10 +13,10 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::Result;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 use ironbark_storage::{TableName, TableRef, TenantId};
-use object_store::ObjectStore;
 
 use super::metadata::INFORMATION_SCHEMA;
 use crate::functions;
+use crate::ranges::SegmentObjects;
 use crate::table::{Columns, LogTable, TailCache};
 
 /// DataFusion's settings: they are the process's, not the tenant's.
@@ -28,8 +28,8 @@ const TABLES: &str = "tables";
 pub(crate) struct Names {
     pub(crate) tenant: TenantId,
     pub(crate) tables: Vec<TableName>,
-    /// Confined to the tenant.
-    pub(crate) store: Arc<dyn ObjectStore>,
+    /// Those of the tenant.
+    pub(crate) store: Arc<SegmentObjects>,
     pub(crate) tails: Arc<TailCache>,
 }
 

@@ -101,7 +101,7 @@ impl Session {
         Ok(Names {
             tenant: self.tenant.clone(),
             tables: self.engine.tables.tables(&self.tenant).await?,
-            store: self.engine.store.tenant(&self.tenant),
+            store: Arc::new(self.engine.segments(&self.tenant)),
             tails: Arc::clone(&self.engine.tails),
         })
     }

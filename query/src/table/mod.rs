@@ -45,7 +45,6 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use ironbark_storage::{LogSchema, MinuteLevelCounts, SegmentMeta, Snapshot, TableRef, Tables};
-use object_store::ObjectStore;
 
 use self::index::{Indexes, Narrowed, Question, Report, TokenIndexExec};
 use self::prune::Kept;
@@ -53,6 +52,7 @@ use self::tails::Origin;
 use self::template::RowFilter;
 use self::top::{Frontier, TopRows};
 use crate::clause;
+use crate::ranges::SegmentObjects;
 
 pub(crate) use index::ShowIndexes;
 pub(crate) use order::OrderSegments;
@@ -114,8 +114,8 @@ pub(crate) enum Columns {
 pub(crate) struct LogTable {
     table: TableRef,
     schema: SchemaRef,
-    /// Confined to the table's tenant.
-    store: Arc<dyn ObjectStore>,
+    /// Those of the table's tenant.
+    store: Arc<SegmentObjects>,
     tails: Arc<TailCache>,
     /// What the query at hand wants of it, if that is not all.
     top: Option<TopRows>,
@@ -141,7 +141,7 @@ impl LogTable {
     pub(crate) fn new(
         table: TableRef,
         columns: Columns,
-        store: Arc<dyn ObjectStore>,
+        store: Arc<SegmentObjects>,
         tails: Arc<TailCache>,
     ) -> Self {
         let schema = match columns {

@@ -13,8 +13,7 @@ use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ironbark_storage::{Error, SegmentMeta, read_tail};
-use object_store::ObjectStore;
+use ironbark_storage::{Error, SegmentMeta};
 use object_store::path::Path;
 use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -25,6 +24,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::TailCache;
 use super::ahead::{Held, Wanted};
 use super::tails::Origin;
+use crate::ranges::SegmentObjects;
 
 /// Segments that a query remembers to have read.
 const READING_MAX: usize = 16;
@@ -32,28 +32,43 @@ const READING_MAX: usize = 16;
 /// The segments whose pages a query read last. Parquet does not say of which file a page is that it cannot decode, so
 /// this is what an error can name.
 #[derive(Debug, Default)]
-pub(crate) struct Reading(Mutex<VecDeque<Path>>);
+pub(crate) struct Reading(Mutex<VecDeque<Read>>);
+
+/// A segment that was read.
+#[derive(Debug)]
+struct Read {
+    key: Path,
+    bytes: u64,
+    store: Arc<SegmentObjects>,
+}
 
 impl Reading {
-    fn note(&self, key: &Path) {
-        let mut keys = self.0.lock();
-        keys.retain(|known| known != key);
-        keys.push_back(key.clone());
-        if keys.len() > READING_MAX {
-            keys.pop_front();
+    fn note(&self, key: &Path, bytes: u64, store: &Arc<SegmentObjects>) {
+        let mut reads = self.0.lock();
+        reads.retain(|known| known.key != *key);
+        reads.push_back(Read { key: key.clone(), bytes, store: Arc::clone(store) });
+        if reads.len() > READING_MAX {
+            reads.pop_front();
         }
     }
 
     /// Their keys, the last one read first.
     pub(crate) fn latest(&self) -> Vec<String> {
-        self.0.lock().iter().rev().map(Path::to_string).collect()
+        self.0.lock().iter().rev().map(|read| read.key.to_string()).collect()
+    }
+
+    /// Drops what caches have of them, as one of them is damaged: if not in the store, the next query reads it well.
+    pub(crate) fn forget(&self) {
+        for read in self.0.lock().iter() {
+            read.store.forget(&read.key, read.bytes);
+        }
     }
 }
 
 /// Makes readers of a tenant's segments.
 pub(super) struct SegmentReaders {
-    /// Confined to the tenant.
-    pub(super) store: Arc<dyn ObjectStore>,
+    /// Those of the tenant.
+    pub(super) store: Arc<SegmentObjects>,
     pub(super) tails: Arc<TailCache>,
     pub(super) reading: Arc<Reading>,
 }
@@ -90,6 +105,7 @@ impl ParquetFileReaderFactory for SegmentReaders {
             tails_cached: counter("tails_cached"),
             data_requests: counter("data_requests"),
             data_bytes: counter("data_bytes"),
+            data_bytes_cached: counter("data_bytes_cached"),
         }))
     }
 }
@@ -109,7 +125,7 @@ impl Ahead {
 struct SegmentReader {
     key: Path,
     meta: Arc<SegmentMeta>,
-    store: Arc<dyn ObjectStore>,
+    store: Arc<SegmentObjects>,
     tails: Arc<TailCache>,
     reading: Arc<Reading>,
     /// What to read ahead with the first bytes that are asked for.
@@ -120,11 +136,12 @@ struct SegmentReader {
     tails_cached: Count,
     data_requests: Count,
     data_bytes: Count,
+    data_bytes_cached: Count,
 }
 
 impl SegmentReader {
     async fn ranges(&mut self, ranges: Vec<Range<u64>>) -> parquet::errors::Result<Vec<Bytes>> {
-        self.reading.note(&self.key);
+        self.reading.note(&self.key, self.meta.bytes, &self.store);
         let ahead = self.ahead.take().zip(self.parquet.as_deref());
         let ahead = ahead.map(|(ahead, parquet)| ahead.ranges(parquet)).unwrap_or_default();
         let held: Option<Vec<Bytes>> = ranges.iter().map(|range| self.held.get(range)).collect();
@@ -133,11 +150,12 @@ impl SegmentReader {
         }
         let (mut asked, count) = (ranges.clone(), ranges.len());
         asked.extend(ahead.into_iter().filter(|range| !ranges.contains(range)));
-        let bytes: u64 = asked.iter().map(|range| range.end.saturating_sub(range.start)).sum();
-        self.data_requests.add(1);
-        self.data_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
-        let read = self.store.get_ranges(&self.key, &asked).await;
-        let mut read = read.map_err(|source| external(Error::Store { key: self.key.to_string(), source }))?;
+        let read = self.store.ranges(&self.key, self.meta.bytes, &asked).await.map_err(external)?;
+        let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.data_requests.add(read.requests);
+        self.data_bytes.add(size(read.bytes));
+        self.data_bytes_cached.add(size(read.cached_bytes));
+        let mut read = read.ranges;
         for (range, bytes) in asked.drain(count..).zip(read.drain(count..)) {
             self.held.put(range, bytes);
         }
@@ -145,7 +163,7 @@ impl SegmentReader {
     }
 
     async fn tail(&mut self) -> parquet::errors::Result<Arc<ParquetMetaData>> {
-        let read = read_tail(self.store.as_ref(), &self.key, &self.meta);
+        let read = self.store.tail(&self.key, &self.meta);
         let (tail, origin) = self.tails.get(self.meta.id, read).await.map_err(external)?;
         match origin {
             Origin::Memory => self.tails_cached.add(1),

@@ -18,20 +18,20 @@ use datafusion::physical_plan::ExecutionPlan;
 use ironbark_storage::{
     LogSchema, Partition, SegmentMeta, SourceLevelCount, TableRef, Timestamp, column, key,
 };
-use object_store::ObjectStore;
 
 use super::TailCache;
 use super::adapter::FileAdapters;
 use super::ahead::Wanted;
 use super::index::{Narrowed, Report};
 use super::reader::{Reading, SegmentReaders};
+use crate::ranges::SegmentObjects;
 
 /// The name under which DataFusion looks for a store. Reads go through the tenant's own store instead.
 pub(crate) const SEGMENTS_URL: &str = "ironbark://segments/";
 
 pub(super) struct SegmentScan<'a> {
     pub(super) table: &'a TableRef,
-    pub(super) store: &'a Arc<dyn ObjectStore>,
+    pub(super) store: &'a Arc<SegmentObjects>,
     pub(super) tails: &'a Arc<TailCache>,
     pub(super) reading: Arc<Reading>,
     pub(super) state: &'a dyn Session,

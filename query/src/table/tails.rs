@@ -70,7 +70,7 @@ impl TailCache {
     }
 
     /// The pieces of the indexes of these segments; they have a bound of their own.
-    pub(super) fn pieces(&self) -> &PieceCache {
+    pub(crate) fn pieces(&self) -> &PieceCache {
         &self.pieces
     }
 

@@ -50,7 +50,7 @@ pub use minutes::{MINUTE_NS, Minute, MinuteLevelCount, MinuteLevelCounts};
 pub use promoted::{PROMOTED_TAGS_MAX, PromotedTags, assemble_tags};
 pub use put::{PUT_WHOLE_BYTES_MAX, put_segment};
 pub use reader::{SegmentColumns, SegmentReader, read_segment};
-pub use tail::{SegmentTail, read_tail};
+pub use tail::{SegmentTail, check_tail, read_tail, tail_range};
 pub use template::{ByteSet, Part, Run, Slot, Stretch, Template, Templates, stretches};
 pub use times::{FileTimes, TIMESTAMP_NS, TimeDigits, assemble_times};
 pub use writer::{EncodedSegment, PROMOTE_ROWS_MIN, SegmentOptions, SegmentWriter, encode_segment};

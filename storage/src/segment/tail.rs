@@ -1,5 +1,6 @@
 //! The tail of a segment: head of the token index, page index and footer, brought by one request and checked before it is decoded.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -78,16 +79,9 @@ impl SegmentTail {
 /// Fails with [`Error::Corrupt`] where object and manifest do not agree, [`Error::TooNew`] for a segment of a newer
 /// version, [`Error::Store`] where the store fails.
 pub async fn read_tail(store: &dyn ObjectStore, key: &Path, meta: &SegmentMeta) -> Result<SegmentTail> {
-    if meta.format_version > SEGMENT_FORMAT_VERSION {
-        return Err(too_new(key, meta.format_version));
-    }
-    let Some(start) = meta.bytes.checked_sub(meta.tail_bytes).filter(|_| meta.tail_bytes <= TAIL_BYTES_MAX)
-    else {
-        let reason = format!("a tail of {} bytes cannot be in {} bytes", meta.tail_bytes, meta.bytes);
-        return Err(Error::Corrupt { object: key.to_string(), offset: 0, reason });
-    };
+    let range = tail_range(key, meta)?;
     let failed = |source| Error::Store { key: key.to_string(), source };
-    let options = GetOptions { range: Some(GetRange::Bounded(start..meta.bytes)), ..GetOptions::default() };
+    let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
     let answer = store.get_opts(key, options).await.map_err(failed)?;
     if answer.meta.size != meta.bytes {
         let reason = format!("the object has {} bytes, the manifest says {}", answer.meta.size, meta.bytes);
@@ -97,8 +91,21 @@ pub async fn read_tail(store: &dyn ObjectStore, key: &Path, meta: &SegmentMeta) 
     check_tail(key, meta, &tail)
 }
 
-/// Decodes a tail and compares it with the manifest's entry.
-pub(super) fn check_tail(key: &Path, meta: &SegmentMeta, tail: &Bytes) -> Result<SegmentTail> {
+/// Where the tail lies that the manifest's entry speaks of. Fails with [`Error::TooNew`] for a segment of a newer version,
+/// [`Error::Corrupt`] if it cannot lie there.
+pub fn tail_range(key: &Path, meta: &SegmentMeta) -> Result<Range<u64>> {
+    if meta.format_version > SEGMENT_FORMAT_VERSION {
+        return Err(too_new(key, meta.format_version));
+    }
+    let start = meta.bytes.checked_sub(meta.tail_bytes).filter(|_| meta.tail_bytes <= TAIL_BYTES_MAX);
+    start.map(|start| start..meta.bytes).ok_or_else(|| {
+        let reason = format!("a tail of {} bytes cannot be in {} bytes", meta.tail_bytes, meta.bytes);
+        Error::Corrupt { object: key.to_string(), offset: 0, reason }
+    })
+}
+
+/// Decodes the bytes of a [`tail_range`] and compares them with the manifest's entry. Fails as [`read_tail`] does.
+pub fn check_tail(key: &Path, meta: &SegmentMeta, tail: &Bytes) -> Result<SegmentTail> {
     let corrupt = |reason: String| Error::Corrupt {
         object: key.to_string(),
         offset: meta.bytes.saturating_sub(meta.tail_bytes),

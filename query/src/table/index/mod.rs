@@ -28,14 +28,13 @@ use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use futures::{Stream, StreamExt, stream};
 use ironbark_storage::{
     Error, Partition, Piece, RangeSet, Result, SegmentMeta, SegmentTail, TableRef, Term, TokenIndex, key,
-    read_tail,
 };
-use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::TailCache;
 use super::tails::Origin;
 use crate::clause::Clause;
+use crate::ranges::SegmentObjects;
 
 use super::tally::Verdict;
 use super::template::{RowFilter, SortedRows};
@@ -56,7 +55,7 @@ const FEW_RANGES: u32 = 4;
 #[derive(Clone, Copy)]
 pub(super) struct Indexes<'a> {
     pub(super) table: &'a TableRef,
-    pub(super) store: &'a Arc<dyn ObjectStore>,
+    pub(super) store: &'a Arc<SegmentObjects>,
     pub(super) tails: &'a Arc<TailCache>,
 }
 
@@ -255,7 +254,7 @@ impl Indexes<'_> {
 
     /// The end of a segment, and where it came from.
     pub(super) async fn tail(&self, key: &Path, meta: &SegmentMeta) -> Result<(Arc<SegmentTail>, Origin)> {
-        self.tails.get(meta.id, read_tail(self.store.as_ref(), key, meta)).await
+        self.tails.get(meta.id, self.store.tail(key, meta)).await
     }
 
     async fn look(&self, meta: &Arc<SegmentMeta>, question: Question<'_>) -> Outcome {
@@ -376,12 +375,11 @@ impl Indexes<'_> {
             return Ok(brought);
         }
         let places: Vec<_> = missing.iter().map(|piece| index.place(*piece)).collect();
-        let read = self.store.get_ranges(key, &places).await;
-        let read = read.map_err(|source| Error::Store { key: key.to_string(), source })?;
-        cost.requests += 1;
+        let read = self.store.ranges(key, meta.bytes, &places).await?;
+        cost.requests += read.requests;
+        cost.bytes += read.bytes;
         cost.pieces += missing.len();
-        for (piece, bytes) in missing.into_iter().zip(read) {
-            cost.bytes += bytes.len() as u64;
+        for (piece, bytes) in missing.into_iter().zip(read.ranges) {
             index.accept(piece, &bytes)?;
             if piece == Piece::Frequent {
                 self.tails.weigh(meta.id, tail);

@@ -37,8 +37,7 @@ impl PieceCache {
     }
 
     /// Bytes held now.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.0.lock().bytes()
     }
 }
