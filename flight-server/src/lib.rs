@@ -18,7 +18,7 @@ mod cli;
 pub mod command;
 mod compaction;
 pub mod config;
-mod decode;
+pub mod decode;
 mod demo;
 mod error;
 mod flight;

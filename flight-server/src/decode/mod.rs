@@ -7,7 +7,7 @@ mod arrow_columns;
 mod arrow_tags;
 pub(crate) mod expansion;
 pub(crate) mod ipc;
-pub(crate) mod json;
+pub mod json;
 pub(crate) mod timestamp;
 
 use ironbark_storage::{DAY_NS, TimeWindow, Timestamp};

@@ -47,6 +47,9 @@ fn ns_per_unit(number: u64) -> i64 {
 
 /// A timestamp from a text: RFC 3339, or a number with or without a fraction.
 pub(crate) fn from_text(text: &str) -> Result<Timestamp, NotATime> {
+    if let Some(time) = from_fixed(text) {
+        return Ok(time);
+    }
     let text = text.trim();
     let shown = || text.chars().take(64).collect::<String>();
     if let Some(number) = from_number(text) {
@@ -57,6 +60,41 @@ pub(crate) fn from_text(text: &str) -> Result<Timestamp, NotATime> {
         return Err(NotATime::Form(shown()));
     };
     time.timestamp_nanos_opt().map(Timestamp::from_ns).ok_or_else(|| NotATime::Range(shown()))
+}
+
+/// The form that most programs write, `2026-11-23T07:15:00.123456Z`: every digit has its place. `None` if it is another one,
+/// or no time.
+fn from_fixed(text: &str) -> Option<Timestamp> {
+    let (head, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', i0, i1, b':', s0, s1] = head else {
+        return None;
+    };
+    let fraction = match rest.strip_suffix(b"Z")? {
+        [] => [].as_slice(),
+        [b'.', digits @ ..] if (1..=FRACTION_DIGITS).contains(&digits.len()) => digits,
+        _ => return None,
+    };
+    let date = chrono::NaiveDate::from_ymd_opt(
+        i32::try_from(number(&[y0, y1, y2, y3])?).ok()?,
+        number(&[m0, m1])?,
+        number(&[d0, d1])?,
+    )?;
+    let scale = 10_u32.pow(u32::try_from(FRACTION_DIGITS - fraction.len()).ok()?);
+    let time = date.and_hms_nano_opt(
+        number(&[h0, h1])?,
+        number(&[i0, i1])?,
+        number(&[s0, s1])?,
+        number(fraction)? * scale,
+    )?;
+    time.and_utc().timestamp_nanos_opt().map(Timestamp::from_ns)
+}
+
+/// At most nine digits as a number.
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = digit.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + u32::from(digit))
+    })
 }
 
 /// `None` if the text is no number.
@@ -119,6 +157,34 @@ mod tests {
             ("2023-11-15 00:13:20+02:00", 1_700_000_000_000_000_000),
         ] {
             assert_eq!(from_text(text), Ok(Timestamp::from_ns(ns)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fixed_form_is_what_rfc_3339_says() {
+        for (text, fixed) in [
+            ("2026-03-02T00:00:04.609850Z", true),
+            ("2024-02-29T23:59:59Z", true),
+            ("2026-03-02T00:00:04.1Z", true),
+            ("1969-12-31T23:59:59.999999999Z", true),
+            ("2262-04-11T23:47:16.854775807Z", true),
+            ("2026-03-02T00:00:04.6098501234Z", false),
+            ("2026-03-02T23:59:60Z", false),
+            ("2026-03-02T00:00:04+00:00", false),
+            ("2026-03-02t00:00:04z", false),
+        ] {
+            let expected = chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt();
+            assert_eq!(from_fixed(text), expected.filter(|_| fixed).map(Timestamp::from_ns), "{text}");
+            assert_eq!(from_text(text), Ok(Timestamp::from_ns(expected.unwrap())), "{text}");
+        }
+        for text in [
+            "2025-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-03-02T24:00:00Z",
+            "2026-03-02T00:00:0/Z",
+            "2026-03-02T00:00:04.Z",
+        ] {
+            assert_eq!((from_fixed(text), from_text(text).is_err()), (None, true), "{text}");
         }
     }
 

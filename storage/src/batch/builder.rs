@@ -16,6 +16,9 @@ pub const FIELD_BYTES_MAX: usize = 1_024;
 /// Most bytes of text in a batch: Arrow's 32-bit offsets end at 2 GiB.
 pub const BATCH_BYTES_MAX: usize = 1 << 30;
 
+/// One in so many bytes is room for rows that are longer than those that were seen.
+const ROOM_SPARED: usize = 16;
+
 /// A row as it is given, borrowed from the request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RowRef<'a> {
@@ -122,6 +125,35 @@ impl LogBatchBuilder {
         });
         tags.clear();
         outcome
+    }
+
+    /// Gives the columns room for so many rows of the kind of those that it holds, so that they neither grow by copies nor
+    /// end with room to spare. No column is given room for more than `bytes_max` bytes of text.
+    pub fn make_room(&mut self, rows: usize, bytes_max: usize) -> Result<()> {
+        let held = self.len().max(1);
+        let scaled = |count: usize| {
+            let count = count.saturating_mul(rows) / held;
+            count.saturating_add(count / ROOM_SPARED).saturating_add(1)
+        };
+        let tags = usize::try_from(self.tag_count).unwrap_or(0);
+        self.timestamps.reserve(scaled(held).saturating_sub(held));
+        self.tag_ends.reserve(scaled(held).saturating_sub(held));
+        for (builder, items) in [
+            (&mut self.source, held),
+            (&mut self.level, held),
+            (&mut self.message, held),
+            (&mut self.trace_id, held),
+            (&mut self.span_id, held),
+            (&mut self.tag_types, held),
+            (&mut self.tag_keys, tags),
+            (&mut self.tag_values, tags),
+        ] {
+            let given = builder.finish();
+            let bytes = scaled(given.value_data().len()).min(bytes_max);
+            *builder = StringBuilder::with_capacity(scaled(items), bytes);
+            builder.append_array(&given)?;
+        }
+        Ok(())
     }
 
     /// How many rows it holds.

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use ironbark_storage::{Level, Timestamp};
 
 use super::record::{text_of, time_of};
+use super::scan::Value;
 
 /// Numbers that stand for an earlier time are taken for something else, in nanoseconds since 1970.
 const TIME_NS_MIN: i64 = 100_000_000_000_000_000;
@@ -129,13 +130,13 @@ pub(super) enum Usable<'a> {
 pub(super) struct Held<'a> {
     pub(super) alias: Alias,
     /// The value as it stands in the record.
-    pub(super) value: &'a str,
+    pub(super) value: Value<'a>,
     pub(super) usable: Usable<'a>,
 }
 
 impl<'a> Held<'a> {
     /// `None` if the value is of no use to the column.
-    fn new(alias: Alias, value: &'a str) -> Option<Self> {
+    fn new(alias: Alias, value: Value<'a>) -> Option<Self> {
         let quoted = value.starts_with('"');
         let text = || if quoted { text_of(value).ok() } else { None };
         let usable = match alias.target {
@@ -145,7 +146,7 @@ impl<'a> Held<'a> {
             }
             Target::Message if alias.name == DOCKER_LINE => Usable::Text(without_end(text()?)),
             Target::Message => Usable::Text(text()?),
-            Target::Level => Usable::Text(level(alias.name, text().unwrap_or(Cow::Borrowed(value)))?),
+            Target::Level => Usable::Text(level(alias.name, text().unwrap_or(Cow::Borrowed(value.text())))?),
             Target::Source | Target::TraceId | Target::SpanId => {
                 Usable::Text(text().filter(|text| !text.is_empty())?)
             }
@@ -178,7 +179,7 @@ impl<'a> Aliases<'a> {
     }
 
     /// Holds an alias if it is of use, and gives back what is to be a tag instead: it, or the one that it is better than.
-    pub(super) fn offer(&mut self, alias: Alias, value: &'a str) -> Option<(&'static str, &'a str)> {
+    pub(super) fn offer(&mut self, alias: Alias, value: Value<'a>) -> Option<(&'static str, Value<'a>)> {
         let slot = self.slot(alias.target);
         if slot.as_ref().is_some_and(|held| held.alias.rank <= alias.rank) {
             return Some((alias.name, value));

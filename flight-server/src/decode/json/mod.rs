@@ -12,6 +12,7 @@
 mod alias;
 mod framing;
 mod record;
+mod scan;
 
 use std::fmt;
 
@@ -24,9 +25,14 @@ use record::RecordReader;
 /// Refused records that are reported one by one; the others are only counted.
 pub(crate) const REJECTED_SHOWN_MAX: usize = 1_000;
 
+/// From so many records on a body is taken to go on as it began.
+const SAMPLE_RECORDS: u64 = 64;
+/// No column is given room for more records than there would be of this size, however short the first ones are.
+const RECORD_BYTES_TAKEN: usize = 64;
+
 /// How the body is cut into records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub enum Framing {
     /// One record a line.
     Lines,
     /// One object, an array of objects, or lines: its first bytes tell.
@@ -35,26 +41,26 @@ pub(crate) enum Framing {
 
 /// What becomes of every record of a body.
 #[derive(Clone, Debug)]
-pub(crate) struct JsonContext<'a> {
+pub struct JsonContext<'a> {
     /// When the body arrived.
-    pub(crate) arrival: Timestamp,
+    pub arrival: Timestamp,
     /// Which timestamps are accepted.
-    pub(crate) window: TimeWindow,
+    pub window: TimeWindow,
     /// The source of records that name none.
-    pub(crate) source: Option<&'a str>,
+    pub source: Option<&'a str>,
     /// Tags of every record; a record's own tag of the same key stands beside it in a JSON array.
-    pub(crate) tags: &'a [(String, String)],
+    pub tags: &'a [(String, String)],
 }
 
 /// A decoded body.
 #[derive(Debug)]
-pub(crate) struct Decoded {
+pub struct Decoded {
     /// The good records, in order.
-    pub(crate) batch: LogBatch,
+    pub batch: LogBatch,
     /// The first [`REJECTED_SHOWN_MAX`] of the refused ones.
-    pub(crate) rejected: Vec<Rejected>,
+    pub rejected: Vec<Rejected>,
     /// How many were refused.
-    pub(crate) rejected_count: u64,
+    pub rejected_count: u64,
 }
 
 /// Why a record is refused.
@@ -70,12 +76,21 @@ pub(super) enum BadRecord {
     NotAnObject(&'static str),
     #[error("objects are nested deeper than {0} levels")]
     TooDeep(usize),
+    /// Never told: the record is read again.
+    #[error("the record was not read")]
+    Doubt,
     #[error(transparent)]
     Time(#[from] NotATime),
     #[error("timestamp must be a string or a number, but it is {0}")]
     TimeKind(&'static str),
     #[error(transparent)]
     Row(#[from] RowError),
+}
+
+impl From<scan::Doubt> for BadRecord {
+    fn from(_: scan::Doubt) -> Self {
+        Self::Doubt
+    }
 }
 
 /// What is wrong with JSON, and where in the record. The record's own number is told beside, so a record of one line
@@ -95,14 +110,22 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Decodes a body.
-pub(crate) fn decode_json(
+/// Decodes a body. Fails only where its columns do not fit into a batch; bad records are told beside the good ones.
+pub fn decode_json(
     body: &[u8],
     framing: Framing,
     context: &JsonContext<'_>,
 ) -> ironbark_storage::Result<Decoded> {
     let mut decoder = JsonDecoder::new(context.clone());
-    framing::records(body, framing, &mut |number, record| decoder.record(number, record));
+    let (mut read, mut room) = (0_usize, Ok(()));
+    framing::records(body, framing, &mut |number, record| {
+        decoder.record(number, record);
+        read = read.saturating_add(record.len()).saturating_add(1);
+        if number == SAMPLE_RECORDS && room.is_ok() {
+            room = decoder.make_room(read, body.len());
+        }
+    });
+    room?;
     decoder.finish()
 }
 
@@ -139,6 +162,12 @@ impl<'a> JsonDecoder<'a> {
                 self.rejected.push(Rejected { line: number, error: error.to_string() });
             }
         }
+    }
+
+    /// Gives the columns room for the rows of a body of which so many bytes have been read.
+    fn make_room(&mut self, read: usize, bytes: usize) -> ironbark_storage::Result<()> {
+        let rows = self.builder.len().saturating_mul(bytes) / read.max(1);
+        self.builder.make_room(rows.min(bytes / RECORD_BYTES_TAKEN), bytes)
     }
 
     /// The batch and what was refused.

@@ -9,6 +9,9 @@
 //!
 //! Values keep their JSON type and a number keeps its digits. Arrays and empty objects are kept as JSON text. A
 //! second value for a column (`"level"` twice) becomes a tag of that name, so nothing is lost.
+//!
+//! A record is read by the quick scan; where that fails or something is wrong, it is read once more by `serde_json`, which
+//! finds what is wrong. Fields go the same way from there on, whoever found them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,17 +21,29 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::alias::{self, Alias, Aliases, Target, Usable};
+use super::scan::{Scan, Value};
 use super::{BadRecord, JsonContext};
 use crate::decode::timestamp;
 
 /// Deepest nesting of objects.
 const DEPTH_MAX: usize = 64;
 
+/// Who finds the fields of objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum By {
+    /// The quick scan: a record that fails is read again.
+    #[default]
+    Scan,
+    /// `serde_json`: a record that fails is refused.
+    Serde,
+}
+
 /// Reads records; keeps its scratch space between them.
 #[derive(Debug, Default)]
 pub(super) struct RecordReader {
     /// The dotted key at hand.
     path: String,
+    by: By,
 }
 
 /// A row's own columns, borrowed from the record.
@@ -57,14 +72,12 @@ impl RecordReader {
             serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(BadRecord::Syntax)?;
             return Err(BadRecord::NotAnObject(kind_of(text)));
         }
-        let mut columns = Columns::default();
-        for (key, value) in context.tags {
-            tags.push(key, Some(value), TagKind::String);
-        }
-        self.path.clear();
-        let mut fields = Fields { reader: self, columns: &mut columns, aliases: Aliases::default(), tags };
-        each_field(text, |key, value| fields.field(key, value))?;
-        fields.take_aliases()?;
+        self.by = By::Scan;
+        let columns = self.columns(text, context, tags).or_else(|_| {
+            self.by = By::Serde;
+            tags.clear();
+            self.columns(text, context, tags)
+        })?;
         let row = RowRef {
             timestamp: columns.timestamp,
             source: columns.source.as_deref().or(context.source),
@@ -76,11 +89,36 @@ impl RecordReader {
         builder.push(row, tags).map_err(BadRecord::Row)
     }
 
+    /// The columns of a record; the rest goes into the tags.
+    fn columns<'a>(
+        &mut self,
+        text: &'a str,
+        context: &JsonContext<'_>,
+        tags: &mut TagSet,
+    ) -> Result<Columns<'a>, BadRecord> {
+        let mut columns = Columns::default();
+        for (key, value) in context.tags {
+            tags.push(key, Some(value), TagKind::String);
+        }
+        self.path.clear();
+        let by = self.by;
+        let mut fields = Fields { reader: self, columns: &mut columns, aliases: Aliases::default(), tags };
+        match by {
+            By::Scan => fields.scan(text)?,
+            By::Serde => each_field(by, text, |key, value| fields.field(key, value))?,
+        }
+        fields.take_aliases()?;
+        Ok(columns)
+    }
+
     /// Adds a value as the tag `key` below the path at hand.
-    fn tag(&mut self, key: &str, value: &str, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
+    fn tag(&mut self, key: &str, value: Value<'_>, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
         let above = self.path.len();
         if above > 0 {
             self.path.push('.');
+        } else if let Some(text) = value.plain() {
+            tags.push(key, Some(text), TagKind::String);
+            return Ok(());
         }
         self.path.push_str(key);
         let outcome = self.value(value, depth, tags);
@@ -89,39 +127,54 @@ impl RecordReader {
     }
 
     /// Adds a field of an object of the record as a tag.
-    fn below(&mut self, outer: &str, key: &str, value: &str, tags: &mut TagSet) -> Result<(), BadRecord> {
+    fn below(
+        &mut self,
+        outer: &str,
+        key: &str,
+        value: Value<'_>,
+        tags: &mut TagSet,
+    ) -> Result<(), BadRecord> {
         self.path.push_str(outer);
         let outcome = self.tag(key, value, 1, tags);
         self.path.clear();
         outcome
     }
 
-    fn value(&mut self, value: &str, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
+    fn value(&mut self, value: Value<'_>, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
         match value.as_bytes().first() {
-            Some(b'{') if !is_empty_object(value) => return self.object(value, depth, tags),
-            Some(b'{' | b'[') => tags.push(&self.path, Some(value), TagKind::Json),
+            Some(b'{') if !is_empty_object(&value) => return self.object(value, depth, tags),
+            Some(b'{' | b'[') => tags.push(&self.path, Some(&value), TagKind::Json),
             Some(b'"') => tags.push(&self.path, Some(&text_of(value)?), TagKind::String),
-            Some(b't' | b'f') => tags.push(&self.path, Some(value), TagKind::Bool),
+            Some(b't' | b'f') => tags.push(&self.path, Some(&value), TagKind::Bool),
             Some(b'n') => tags.push(&self.path, None, TagKind::Null),
-            _ => tags.push(&self.path, Some(value), TagKind::Number),
+            _ => tags.push(&self.path, Some(&value), TagKind::Number),
         }
         Ok(())
     }
 
-    fn object(&mut self, value: &str, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
+    fn object(&mut self, value: Value<'_>, depth: usize, tags: &mut TagSet) -> Result<(), BadRecord> {
         if depth >= DEPTH_MAX {
             return Err(BadRecord::TooDeep(DEPTH_MAX));
         }
-        each_field(value, |key, value| self.tag(key, value, depth + 1, tags))
+        each_field(self.by, value.text(), |key, value| self.tag(key, value, depth + 1, tags))
     }
 }
 
 /// Hands out the fields of an object, of which a value keeps its text. A field that is bad does not end the object, so
 /// that damage behind it is told first.
 fn each_field<'a>(
+    by: By,
     object: &'a str,
-    take: impl FnMut(&str, &'a str) -> Result<(), BadRecord>,
+    mut take: impl FnMut(&str, Value<'a>) -> Result<(), BadRecord>,
 ) -> Result<(), BadRecord> {
+    if by == By::Scan {
+        let mut scan = Scan::new(object);
+        scan.enter()?;
+        while let Some(key) = scan.key()? {
+            take(key, scan.value()?)?;
+        }
+        return Ok(scan.end()?);
+    }
     let mut visitor = EachField { take, bad: None };
     let mut json = serde_json::Deserializer::from_str(object);
     json.deserialize_map(&mut visitor).and_then(|()| json.end()).map_err(BadRecord::Syntax)?;
@@ -134,7 +187,7 @@ struct EachField<F> {
     bad: Option<BadRecord>,
 }
 
-impl<'a, F: FnMut(&str, &'a str) -> Result<(), BadRecord>> Visitor<'a> for &mut EachField<F> {
+impl<'a, F: FnMut(&str, Value<'a>) -> Result<(), BadRecord>> Visitor<'a> for &mut EachField<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +196,7 @@ impl<'a, F: FnMut(&str, &'a str) -> Result<(), BadRecord>> Visitor<'a> for &mut 
 
     fn visit_map<A: MapAccess<'a>>(self, mut fields: A) -> Result<(), A::Error> {
         while let Some((Text(key), value)) = fields.next_entry::<Text<'a>, &'a RawValue>()? {
-            let outcome = (self.take)(&key, value.get());
+            let outcome = (self.take)(&key, Value::of(value.get()));
             if self.bad.is_none() {
                 self.bad = outcome.err();
             }
@@ -161,7 +214,24 @@ struct Fields<'r, 'c, 'a> {
 }
 
 impl<'a> Fields<'_, '_, 'a> {
-    fn field(&mut self, key: &str, value: &'a str) -> Result<(), BadRecord> {
+    /// All fields of a record. Tags are taken as they come, so that they are gone through once.
+    fn scan(&mut self, record: &'a str) -> Result<(), BadRecord> {
+        let mut scan = Scan::new(record);
+        scan.enter()?;
+        while let Some(key) = scan.key()? {
+            if key == column::TAGS && scan.is_object() {
+                scan.enter()?;
+                while let Some(key) = scan.key()? {
+                    self.reader.tag(key, scan.value()?, 1, self.tags)?;
+                }
+            } else {
+                self.field(key, scan.value()?)?;
+            }
+        }
+        Ok(scan.end()?)
+    }
+
+    fn field(&mut self, key: &str, value: Value<'a>) -> Result<(), BadRecord> {
         let columns = &mut *self.columns;
         let place = match key {
             column::TIMESTAMP if columns.timestamp.is_none() => {
@@ -173,7 +243,7 @@ impl<'a> Fields<'_, '_, 'a> {
             column::TRACE_ID => &mut columns.trace_id,
             column::SPAN_ID => &mut columns.span_id,
             column::TAGS if value.starts_with('{') => return self.reader.object(value, 0, self.tags),
-            column::TAGS if value == "null" => return Ok(()),
+            column::TAGS if value.text() == "null" => return Ok(()),
             _ => return self.other(key, value),
         };
         let text = match value.as_bytes().first() {
@@ -181,13 +251,13 @@ impl<'a> Fields<'_, '_, 'a> {
             Some(b'"') => text_of(value)?,
             // A message may be anything; the other columns hold plain values only.
             Some(b'{' | b'[') if key != column::MESSAGE => return self.reader.tag(key, value, 0, self.tags),
-            _ => Cow::Borrowed(value),
+            _ => Cow::Borrowed(value.text()),
         };
         if place.is_some() {
             return self.reader.tag(key, value, 0, self.tags);
         }
         if key == column::LEVEL
-            && let Some(level) = Level::of_tens(value)
+            && let Some(level) = Level::of_tens(&value)
         {
             *place = Some(Cow::Borrowed(level.as_str()));
             return self.reader.tag(key, value, 0, self.tags);
@@ -197,9 +267,9 @@ impl<'a> Fields<'_, '_, 'a> {
     }
 
     /// A field that is no column by its own name.
-    fn other(&mut self, key: &str, value: &'a str) -> Result<(), BadRecord> {
+    fn other(&mut self, key: &str, value: Value<'a>) -> Result<(), BadRecord> {
         let is_object = value.starts_with('{');
-        if is_object && alias::may_hold(key) && !is_empty_object(value) {
+        if is_object && alias::may_hold(key) && !is_empty_object(&value) {
             return self.holder(key, value);
         }
         match alias::of(key) {
@@ -208,15 +278,15 @@ impl<'a> Fields<'_, '_, 'a> {
         }
     }
 
-    fn offer(&mut self, alias: Alias, value: &'a str) -> Result<(), BadRecord> {
+    fn offer(&mut self, alias: Alias, value: Value<'a>) -> Result<(), BadRecord> {
         let refused =
             if self.has(alias.target) { Some((alias.name, value)) } else { self.aliases.offer(alias, value) };
         refused.map_or(Ok(()), |(name, value)| self.reader.tag(name, value, 0, self.tags))
     }
 
     /// An object that may have an alias among its fields; the others are flattened as ever.
-    fn holder(&mut self, outer: &str, value: &'a str) -> Result<(), BadRecord> {
-        each_field(value, |key, value| match alias::inside(outer, key) {
+    fn holder(&mut self, outer: &str, value: Value<'a>) -> Result<(), BadRecord> {
+        each_field(self.reader.by, value.text(), |key, value| match alias::inside(outer, key) {
             Some(alias) => self.offer(alias, value),
             None => self.reader.below(outer, key, value, self.tags),
         })
@@ -283,7 +353,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 /// The text of a string, which is a whole JSON value.
-pub(super) fn text_of(value: &str) -> Result<Cow<'_, str>, BadRecord> {
+pub(super) fn text_of(value: Value<'_>) -> Result<Cow<'_, str>, BadRecord> {
+    if let Some(text) = value.plain() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let value = value.text();
     // Whoever found its end has checked it: without escapes its text stands there as it is.
     let within = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     if let Some(text) = within.filter(|text| memchr::memchr(b'\\', text.as_bytes()).is_none()) {
@@ -292,15 +366,15 @@ pub(super) fn text_of(value: &str) -> Result<Cow<'_, str>, BadRecord> {
     serde_json::from_str::<Text<'_>>(value).map(|text| text.0).map_err(BadRecord::String)
 }
 
-pub(super) fn time_of(value: &str) -> Result<Option<Timestamp>, BadRecord> {
+pub(super) fn time_of(value: Value<'_>) -> Result<Option<Timestamp>, BadRecord> {
     match value.as_bytes().first() {
         Some(b'n') => Ok(None),
         Some(b'"') => {
             let text = text_of(value)?;
             if text.is_empty() { Ok(None) } else { Ok(Some(timestamp::from_text(&text)?)) }
         }
-        Some(b'-' | b'0'..=b'9') => Ok(Some(timestamp::from_text(value)?)),
-        _ => Err(BadRecord::TimeKind(kind_of(value))),
+        Some(b'-' | b'0'..=b'9') => Ok(Some(timestamp::from_text(&value)?)),
+        _ => Err(BadRecord::TimeKind(kind_of(&value))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::TimestampNanosecondType;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -223,4 +224,80 @@ fn strings_are_checked_whether_or_not_they_have_escapes() {
         "{}",
         rows(&decoded)
     );
+}
+
+#[test]
+fn a_body_that_goes_on_otherwise_than_it_began_is_read_all_the_same() {
+    let record = |at: u64| match at {
+        0..100 => format!("{{\"message\":\"m{at}\",\"k\":{at}}}"),
+        _ => format!(
+            "{{\"message\":\"{}\",\"source\":\"web\",\"tags\":{{\"a\":\"{at}\",\"b\":null}}}}",
+            "x".repeat(400)
+        ),
+    };
+    let lines: Vec<String> = (0..300).map(record).collect();
+    let alone: String = lines.iter().map(|line| rows(&decode(line))).collect();
+    assert_eq!(rows(&decode(&lines.join("\n"))), alone);
+}
+
+/// Fields with keys and values of all kinds, many of them for the same columns.
+fn fields() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    let key = proptest::sample::select(vec![
+        "timestamp",
+        "source",
+        "level",
+        "message",
+        "tags",
+        "trace_id",
+        "span_id",
+        "msg",
+        "time",
+        "log",
+        "service",
+        "severity",
+        "host",
+        "short_message",
+        "a",
+        "b.c",
+        "",
+    ]);
+    let value = proptest::sample::select(vec![
+        "null",
+        "true",
+        "false",
+        "0",
+        "-1.50e3",
+        "1700000000123",
+        "123456789012345678901234567890",
+        "30",
+        "[]",
+        "[1, \"a\", {\"b\":[null]}]",
+        "{}",
+        "{ }",
+        "\"\"",
+        "\"warn\"",
+        "\"a \\\"quoted\\\" \\u00e9 text\"",
+        "\"2026-03-02T00:00:04.609850Z\"",
+        "\"gone\"",
+        "\"\\ud800\"",
+        "\"long enough for words: \u{e9} \u{1f600}\"",
+        "{\"name\":\"n\",\"level\":\"error\",\"deep\":{\"x\":1,\"x\":\"y\"}}",
+        "{\"a\":{\"b\":{}}, \"c\" : [ ] }",
+    ]);
+    proptest::collection::vec((key, value.prop_map(str::to_owned)), 0..8)
+}
+
+proptest! {
+    /// A first key that is written with an escape is left to `serde_json`, and with it the record.
+    #[test]
+    fn both_readers_read_the_same(fields in fields(), space in "[ \t]{0,2}") {
+        let record = |first: &str| {
+            let mut record = format!("{{{space}\"{first}\":1");
+            for (key, value) in &fields {
+                record += &format!("{space},{space}\"{key}\"{space}:{space}{value}");
+            }
+            record + &space + "}"
+        };
+        prop_assert_eq!(rows(&decode(&record("first"))), rows(&decode(&record("\\u0066irst"))));
+    }
 }
