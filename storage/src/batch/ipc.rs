@@ -7,7 +7,8 @@
 //!
 //! Numbers are little-endian. Compression pays: the logs of eight systems, in batches of 1,000 rows, shrank to a sixth
 //! at some 600 MB/s a core, and what is appended is written and synced before every acknowledgement. The checksum
-//! makes damage an error here, before the decoders of other libraries see a byte of it.
+//! makes damage an error here, before the decoders of other libraries see a byte of it. docs/adr/052 says what other
+//! codecs would cost.
 
 use std::io::{self, Write};
 
@@ -15,6 +16,8 @@ use arrow::buffer::Buffer;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
+use parking_lot::Mutex;
+use zstd::zstd_safe::{CCtx, CParameter, ResetDirective};
 
 use super::{BATCH_BYTES_MAX, LogBatch};
 use crate::{Error, Result, Timestamp};
@@ -24,6 +27,9 @@ const HEADER_BYTES: usize = 9;
 const ZSTD_LEVEL: i32 = 1;
 /// Offsets, validity bits and messages come on top of the text.
 const STREAM_BYTES_MAX: usize = BATCH_BYTES_MAX + (1 << 30);
+/// Contexts of the compressor that are kept between batches, of a MiB each: to make one takes two fifths of what a batch of
+/// a hundred rows takes. As many as appends are compressed at once on most machines.
+const CONTEXTS_KEPT_MAX: usize = 4;
 /// What errors call the payload; the WAL adds file and offset of the record.
 const OBJECT: &str = "batch in the WAL";
 
@@ -32,7 +38,8 @@ impl LogBatch {
     pub fn to_ipc(&self) -> Result<Bytes> {
         let io = |source| Error::Io { path: OBJECT.to_owned(), source };
         // The stream is compressed as it comes, so that the rows are not copied once more.
-        let packer = zstd::Encoder::new(vec![0; HEADER_BYTES], ZSTD_LEVEL).map_err(io)?;
+        let mut context = Context::take()?;
+        let packer = zstd::Encoder::with_context(vec![0; HEADER_BYTES], &mut context.0);
         let mut writer = StreamWriter::try_new(Counted { packer, bytes: 0 }, &self.rows().schema())?;
         writer.write(self.rows())?;
         writer.finish()?;
@@ -45,6 +52,7 @@ impl LogBatch {
             advice: "send fewer rows at once",
         })?;
         let mut out = packer.finish().map_err(io)?;
+        context.keep();
         let stream_bytes = stream_bytes.to_le_bytes();
         if let Some((header, packed)) = out.split_first_chunk_mut::<HEADER_BYTES>() {
             let crc = crc32c::crc32c_append(crc32c::crc32c(&stream_bytes), packed).to_le_bytes();
@@ -85,13 +93,49 @@ impl LogBatch {
     }
 }
 
+static CONTEXTS: Mutex<Vec<Context>> = Mutex::new(Vec::new());
+
+/// What the compressor works with.
+struct Context(CCtx<'static>);
+
+impl Context {
+    /// One that was kept, or a new one.
+    fn take() -> Result<Self> {
+        let kept = CONTEXTS.lock().pop();
+        let mut context = match kept {
+            Some(kept) => kept,
+            None => Self(CCtx::try_create().ok_or_else(|| failed("cannot be created"))?),
+        };
+        context.0.reset(ResetDirective::SessionAndParameters).map_err(refused)?;
+        context.0.set_parameter(CParameter::CompressionLevel(ZSTD_LEVEL)).map_err(refused)?;
+        Ok(context)
+    }
+
+    /// Keeps it for the next batch, unless enough are kept.
+    fn keep(self) {
+        let mut kept = CONTEXTS.lock();
+        if kept.len() < CONTEXTS_KEPT_MAX {
+            kept.push(self);
+        }
+    }
+}
+
+fn refused(code: usize) -> Error {
+    failed(zstd::zstd_safe::get_error_name(code))
+}
+
+fn failed(reason: &str) -> Error {
+    let source = io::Error::other(format!("the compressor {reason}"));
+    Error::Io { path: OBJECT.to_owned(), source }
+}
+
 /// Compresses what is written, and knows how much that was.
-struct Counted {
-    packer: zstd::Encoder<'static, Vec<u8>>,
+struct Counted<'a> {
+    packer: zstd::Encoder<'a, Vec<u8>>,
     bytes: usize,
 }
 
-impl Write for Counted {
+impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.packer.write(bytes)?;
         self.bytes = self.bytes.saturating_add(written);
