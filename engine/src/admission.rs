@@ -44,15 +44,19 @@ impl Budget {
         };
         match self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, admit) {
             Ok(_) => Ok(Reservation { budget: Arc::clone(self), bytes }),
-            Err(used) => {
-                metrics::counter!("ironbark_append_refused_total", "reason" => "memory").increment(1);
-                Err(Error::MemoryFull {
-                    used_bytes: used,
-                    limit_bytes: self.limit,
-                    retry_after_ms: MEMORY_RETRY_MS,
-                })
-            }
+            Err(used) => Err(self.full(used)),
         }
+    }
+
+    fn full(&self, used: u64) -> Error {
+        metrics::counter!("ironbark_append_refused_total", "reason" => "memory").increment(1);
+        Error::MemoryFull { used_bytes: used, limit_bytes: self.limit, retry_after_ms: MEMORY_RETRY_MS }
+    }
+
+    /// Fails as [`Self::reserve`] would, and reserves nothing.
+    pub(crate) fn has_room(&self, batch_bytes: usize) -> Result<()> {
+        let (used, bytes) = (self.used(), (batch_bytes as u64).saturating_add(BATCH_OVERHEAD_BYTES));
+        if used == 0 || used.saturating_add(bytes) <= self.limit { Ok(()) } else { Err(self.full(used)) }
     }
 
     /// Takes memory beyond the limit: recovery must bring back all that was acknowledged.
@@ -112,7 +116,8 @@ mod tests {
         assert_eq!(budget.used(), 0);
         let kept = budget.reserve(904).unwrap().keep();
         assert_eq!((kept, budget.used()), (5_000, 5_000));
-        assert!(budget.reserve(905).is_err());
+        assert!(budget.reserve(905).is_err() && budget.has_room(905).is_err());
+        assert_eq!((budget.has_room(904).is_ok(), budget.used()), (true, 5_000));
         budget.release(kept);
         assert!(budget.reserve(905).is_ok());
     }

@@ -185,6 +185,12 @@ impl Engine {
         self.inner.once.recall(table, key, body_hash, self.inner.ambient.clock.now()).await
     }
 
+    /// Fails if the memory has no room for a batch of about so many bytes: lets a protocol refuse a body before it decodes
+    /// it. What is not refused here may be refused by the append.
+    pub fn has_room(&self, batch_bytes: usize) -> Result<()> {
+        self.inner.intake.budget.has_room(batch_bytes)
+    }
+
     /// Commits all rows that are in memory now to segments. Fails with the first table's error after every table had
     /// its turn; rows that could not be committed stay visible and durable, and the background task tries them again.
     pub async fn flush(&self) -> Result<FlushReport> {
