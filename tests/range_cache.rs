@@ -19,8 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const ROWS: usize = 20_000;
-const NEEDLE: &str =
-    "SELECT timestamp, level, trace_id, message FROM logs WHERE matches(message, 'needle') ORDER BY timestamp";
+const NEEDLE: &str = "SELECT timestamp, level, trace_id, message FROM logs WHERE matches(message, 'needle') ORDER BY timestamp";
 const ALL: &str = "SELECT timestamp, source, message FROM logs ORDER BY timestamp, message";
 
 /// A proxy before the S3 server.
