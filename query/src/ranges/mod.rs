@@ -14,6 +14,7 @@ mod disk;
 mod entry;
 mod slab;
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "one range is asked for")]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +96,7 @@ impl SegmentObjects {
             match tail {
                 Some(Ok(tail)) => return Ok(tail),
                 Some(Err(error)) => {
-                    tracing::warn!(segment = %key, %error, "the end of a segment is read again")
+                    tracing::warn!(segment = %key, %error, "the end of a segment is read again");
                 }
                 None => {}
             }
@@ -131,8 +132,8 @@ impl SegmentObjects {
         let Object { key, size, ranges } = object;
         let url = self.object(key);
         let mut brought = Brought { slabs: look_up(cache, &url, &needed).await, spans: Vec::new() };
-        let mut read = RangesRead::default();
-        read.cached_bytes = brought.slabs.values().map(|bytes| bytes.len() as u64).sum();
+        let cached_bytes = brought.slabs.values().map(|bytes| bytes.len() as u64).sum();
+        let mut read = RangesRead { cached_bytes, ..RangesRead::default() };
         let missing = needed.into_iter().filter(|slab| !brought.slabs.contains_key(slab));
         let spans = slab::spans(missing, size);
         if !spans.is_empty() {

@@ -105,6 +105,7 @@ fn slice(at: &Range<u64>, bytes: &Bytes, part: &Range<u64>) -> Option<Bytes> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "one range is asked for")]
 mod tests {
     use proptest::prelude::*;
 
