@@ -39,8 +39,11 @@ fn tagged(row: u64) -> String {
             id % 99_999_991
         ),
     };
-    let trace =
-        if row % 3 == 0 { format!(",\"trace_id\":\"{id:016x}{:016x}\"", random(id)) } else { String::new() };
+    let trace = if row.is_multiple_of(3) {
+        format!(",\"trace_id\":\"{id:016x}{:016x}\"", random(id))
+    } else {
+        String::new()
+    };
     format!(
         "{{\"timestamp\":\"2026-03-02T{:02}:{:02}:{:02}.{:06}Z\",\"source\":\"service-{}\",\"level\":\"INFO\",\
          \"message\":\"{message}\",\"tags\":{{\"env\":\"production\",\"region\":\"eu-central-1\",\
@@ -64,7 +67,7 @@ fn flat(row: u64) -> String {
         1_770_000_000_000 + row,
         id % 99,
         id % 200,
-        id % 2 == 0,
+        id.is_multiple_of(2),
         id % 3_000,
         id % 997,
     )
