@@ -60,15 +60,15 @@ async fn forward(mut client: TcpStream, upstream: &str, counter: &AtomicU64) -> 
             count = client.read(&mut sent) => match count? {
                 0 => return Ok(()),
                 count => {
-                    let line = sent[..count].split(|byte| *byte == b'\r').next().unwrap_or_default();
+                    let line = sent.get(..count).unwrap_or_default().split(|byte| *byte == b'\r').next().unwrap_or_default();
                     let line = String::from_utf8_lossy(line);
                     counter.fetch_add(u64::from(line.starts_with("GET ") && line.contains(".parquet")), Ordering::SeqCst);
-                    server.write_all(&sent[..count]).await?;
+                    server.write_all(sent.get(..count).unwrap_or_default()).await?;
                 }
             },
             count = server.read(&mut answered) => match count? {
                 0 => return Ok(()),
-                count => client.write_all(&answered[..count]).await?,
+                count => client.write_all(answered.get(..count).unwrap_or_default()).await?,
             },
         }
     }
