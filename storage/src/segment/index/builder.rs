@@ -7,6 +7,7 @@
 //!                              │
 //!                              ├─ new ───────────► seen: hash ─► the one range
 //!                              └─ seen before ───► seen: hash ─► place among the repeated: text, rows, ranges
+//!     words of tags ─► their hashes, sorted ─► entries                       never frequent: nobody counts them
 //!   finish: repeated in more than 8 ranges ─► frequent;  all others ─► rare blocks
 //! ```
 //!
@@ -84,6 +85,10 @@ pub(crate) struct IndexBuilder {
     range: ByHash<InRange>,
     range_texts: Vec<u8>,
     range_rows: u32,
+    /// The hashes of terms of tags in the range at hand, as often as they came.
+    range_tags: Vec<u64>,
+    /// Entries of the terms of tags, range by range.
+    tags: Vec<Entry>,
     seen: ByHash<Seen>,
     repeated: Vec<Repeated>,
     /// Keys of the repeated terms.
@@ -126,6 +131,8 @@ impl IndexBuilder {
             range: ByHash::default(),
             range_texts: Vec::new(),
             range_rows: 0,
+            range_tags: Vec::new(),
+            tags: Vec::new(),
             seen: ByHash::default(),
             repeated: Vec::new(),
             texts: Vec::new(),
@@ -227,11 +234,11 @@ impl IndexBuilder {
         let after_key = term.len();
         for token in tokens(value) {
             lower_into(token.text, &mut term);
-            self.add_term(TermKind::Tag, term.as_bytes());
+            self.range_tags.push(term_hash(self.seed, TermKind::Tag, term.as_bytes()));
             term.truncate(after_key);
         }
         if is_odd_number(value) {
-            self.add_term(TermKind::Tag, term.as_bytes());
+            self.range_tags.push(term_hash(self.seed, TermKind::Tag, term.as_bytes()));
         }
         self.tag = term;
     }
@@ -295,6 +302,11 @@ impl IndexBuilder {
         }
         self.overfull |= self.ranges >= RANGES_MAX;
         if !self.overfull {
+            self.range_tags.sort_unstable();
+            self.range_tags.dedup();
+            // There are no more than fit in.
+            let range = u16::try_from(self.ranges).unwrap_or(u16::MAX);
+            self.tags.extend(self.range_tags.iter().map(|hash| Entry { hash: *hash, range }));
             let terms = std::mem::take(&mut self.range);
             for (hash, term) in &terms {
                 self.end_term(*hash, term);
@@ -304,6 +316,7 @@ impl IndexBuilder {
         self.ranges += 1;
         self.range.clear();
         self.range_texts.clear();
+        self.range_tags.clear();
         self.range_rows = 0;
     }
 
@@ -353,7 +366,7 @@ impl IndexBuilder {
         }
         let entries = self.rare();
         let frequent = self.frequent();
-        let (mut bytes, blocks) = rare::encode(&entries, self.ranges);
+        let Some((mut bytes, blocks)) = rare::encode(&entries, self.ranges) else { return Ok(None) };
         let (terms, dictionary_bytes) = frequent::encode(frequent, self.ranges).map_err(|error| {
             Error::InvalidBatch { column: column::MESSAGE.to_owned(), reason: error.to_string() }
         })?;
@@ -384,7 +397,7 @@ impl IndexBuilder {
 
     /// The entries of all terms that are not frequent. The map of terms is gone afterwards.
     fn rare(&mut self) -> Vec<Entry> {
-        let mut entries = Vec::new();
+        let mut entries = std::mem::take(&mut self.tags);
         for (hash, seen) in std::mem::take(&mut self.seen) {
             match seen {
                 Seen::Once { range, .. } => entries.push(Entry { hash, range }),

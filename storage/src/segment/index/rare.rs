@@ -30,21 +30,21 @@ impl Entry {
     }
 }
 
-/// Encodes all entries. Blocks with more than 65,535 entries cannot come about: hashes spread evenly, and equal ones
-/// have at most 8 ranges.
-pub(super) fn encode(entries: &[Entry], ranges: u32) -> (Vec<u8>, Vec<Block>) {
+/// Encodes all entries; `None` where a block has more than 65,535 of them. That takes dozens of tags' terms in thousands of ranges each
+/// whose hashes begin alike: hashes spread evenly, and other terms have at most 8 ranges.
+pub(super) fn encode(entries: &[Entry], ranges: u32) -> Option<(Vec<u8>, Vec<Block>)> {
     let total = u64::try_from(entries.len()).unwrap_or(u64::MAX);
     let blocks = usize::try_from(total.div_ceil(BLOCK_ENTRIES)).unwrap_or(usize::MAX);
     let (mut bytes, mut found) = (Vec::new(), Vec::with_capacity(blocks));
     for keys in in_blocks(entries, blocks) {
-        let encoded = encode_block(&keys, ranges);
+        let encoded = encode_block(&keys, ranges)?;
         bytes.extend_from_slice(&encoded);
         found.push(Block {
             end: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
             checksum: crc32c::crc32c(&encoded),
         });
     }
-    (bytes, found)
+    Some((bytes, found))
 }
 
 /// The keys of each block, sorted. Entries are dealt to their blocks first: to sort all of them at once takes three times as long.
@@ -62,19 +62,19 @@ fn in_blocks(entries: &[Entry], blocks: usize) -> impl Iterator<Item = Vec<u32>>
     })
 }
 
-/// The keys are sorted.
-fn encode_block(keys: &[u32], ranges: u32) -> Vec<u8> {
+/// The keys are sorted. `None` if they are too many.
+fn encode_block(keys: &[u32], ranges: u32) -> Option<Vec<u8>> {
     let mut out = BitWriter::default();
-    out.put(u32::from(u16::try_from(keys.len()).unwrap_or(u16::MAX)), COUNT_BITS);
+    out.put(u32::from(u16::try_from(keys.len()).ok()?), COUNT_BITS);
     let width = width_of(ranges.saturating_sub(1));
     let mut before = 0;
-    for key in keys.iter().take(usize::from(u16::MAX)) {
+    for key in keys {
         let (found, range) = (key >> 16, key & u32::from(u16::MAX));
         out.put_rice(found - before, GAP_BITS);
         out.put(range, width);
         before = found;
     }
-    out.finish()
+    Some(out.finish())
 }
 
 /// Adds the ranges of a hash in its block. The error is the reason why the bytes are no block.
