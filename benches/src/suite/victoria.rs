@@ -26,10 +26,15 @@ const DAY_END_US: u64 = DAY_START_US + 86_400_000_000;
 const FIELDS: [&str; 8] =
     ["source", "level", "_msg", "trace_id", "tags.env", "tags.region", "tags.host", "tags.pod"];
 
+/// How long a connection is used: VictoriaLogs closes them when they are two minutes old.
+const CONNECTION_SECONDS_MAX: u64 = 60;
+
 /// A connection to it, and its process if that is on this machine.
 #[derive(Debug)]
 pub(super) struct Victoria {
+    url: String,
     connection: Connection,
+    connected: Instant,
     pid: Option<u32>,
 }
 
@@ -38,7 +43,17 @@ impl Victoria {
     pub(super) async fn open(url: &str) -> Result<Self> {
         let port = url.trim_end_matches('/').rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let pid = port.and_then(process::listener_on);
-        Ok(Self { connection: Connection::open(url).await?, pid })
+        let connection = Connection::open(url).await?;
+        Ok(Self { url: url.to_owned(), connection, connected: Instant::now(), pid })
+    }
+
+    /// The connection, or a new one in the place of an old one.
+    async fn connection(&mut self) -> Result<&mut Connection> {
+        if self.connected.elapsed() > Duration::from_secs(CONNECTION_SECONDS_MAX) {
+            self.connection = Connection::open(&self.url).await?;
+            self.connected = Instant::now();
+        }
+        Ok(&mut self.connection)
     }
 
     /// CPU time of its threads; 0 on another machine.
@@ -60,11 +75,13 @@ impl Victoria {
         let mut bodies = BufReader::new(File::open(file).map_err(Error::file(file))?);
         let (mut body, cpu_before, began) = (Vec::new(), self.usage().cpu, Instant::now());
         while next_body(&mut bodies, &mut body).map_err(Error::file(file))? > 0 {
-            self.connection.post(INSERT, NDJSON, &body).await?.success("POST /insert/jsonline")?;
+            let sent = self.connection().await?.post(INSERT, NDJSON, &body).await?;
+            sent.success("POST /insert/jsonline")?;
             body.clear();
         }
         let wall = began.elapsed();
-        self.connection.get("/internal/force_flush").await?.success("GET /internal/force_flush")?;
+        let flushed = self.connection().await?.get("/internal/force_flush").await?;
+        flushed.success("GET /internal/force_flush")?;
         let after = self.count().await?;
         if after != rows {
             return Err(Error::wrong(
@@ -75,7 +92,7 @@ impl Victoria {
         }
         let usage = self.usage();
         let cpu = per_million(usage.cpu.saturating_sub(cpu_before), rows);
-        let metrics = self.connection.get("/metrics").await?.success("GET /metrics")?.text();
+        let metrics = self.connection().await?.get("/metrics").await?.success("GET /metrics")?.text();
         Ok(Loaded {
             rows_per_second: per(rows, seconds(wall)),
             seconds: seconds(wall),
@@ -95,7 +112,8 @@ impl Victoria {
 
     async fn query(&mut self, query: &str) -> Result<Vec<u8>> {
         let body = format!("query={}", encode(query));
-        Ok(self.connection.post("/select/logsql/query", FORM, body.as_bytes()).await?.success(query)?.body)
+        let answer = self.connection().await?.post("/select/logsql/query", FORM, body.as_bytes()).await?;
+        Ok(answer.success(query)?.body)
     }
 
     async fn count(&mut self) -> Result<u64> {
