@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use parquet::file::metadata::KeyValue;
 
 use super::format::{KEY_MINUTE_LEVELS, metadata_value};
-use super::slices::{Columns, Entry};
+use super::slices::Columns;
 use super::varint::{Input, put, put_len};
 use super::{SegmentMeta, SegmentTail};
 use crate::{DAY_NS, Day, Error, Result, TimeRange, Timestamp};
@@ -125,12 +125,12 @@ impl Minutes {
         Self { levels: Some(Vec::new()) }
     }
 
-    /// Adds rows of the partition's day.
-    pub(super) fn add(&mut self, slice: &[Entry], columns: &[Columns<'_>]) {
+    /// Adds rows of the partition's day: batch and row in there of each.
+    pub(super) fn add(&mut self, rows: &[(usize, usize)], columns: &[Columns<'_>]) {
         let mut last = 0;
-        for entry in slice {
-            let (batch, row) = entry.place();
-            let name = columns.get(batch).and_then(|columns| columns.level(row));
+        for (batch, row) in rows {
+            let Some(columns) = columns.get(*batch) else { continue };
+            let (name, time) = (columns.level(*row), columns.times.value(*row));
             let Some(levels) = &mut self.levels else { return };
             let is_last = levels.get(last).is_some_and(|level| level.name.as_deref() == name);
             if !is_last {
@@ -144,7 +144,7 @@ impl Minutes {
                 }
                 levels.push(Level { name: name.map(str::to_owned), rows: vec![0; MINUTES] });
             }
-            let minute = usize::try_from(entry.time.rem_euclid(DAY_NS) / MINUTE_NS).unwrap_or(usize::MAX);
+            let minute = usize::try_from(time.rem_euclid(DAY_NS) / MINUTE_NS).unwrap_or(usize::MAX);
             if let Some(rows) = levels.get_mut(last).and_then(|level| level.rows.get_mut(minute)) {
                 *rows += 1;
             }

@@ -26,6 +26,7 @@ mod minutes;
 mod promoted;
 mod put;
 mod reader;
+mod runs;
 mod seeded;
 mod slices;
 mod tail;

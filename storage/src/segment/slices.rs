@@ -1,13 +1,10 @@
-//! Orders rows and cuts them into row groups.
+//! Orders rows by time and cuts them into row groups.
 //!
 //! ```text
-//!  batches ─► entries sorted by (timestamp, _row_id) ─► cut ─► each slice ordered by source, level and template, stably,
-//!                                                           with the templates that say least behind all others
+//!  batches ─► entries sorted by (timestamp, _row_id) ─► cut ─► each slice ordered anew (`runs.rs`)
 //! ```
 //!
 //! Rows are not moved here: an entry names a row by batch and place.
-
-use std::collections::HashMap;
 
 use arrow::array::{
     Array, AsArray, Int64Array, MapArray, RecordBatch, StringArray, TimestampNanosecondArray,
@@ -16,13 +13,11 @@ use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 
 use super::PromotedTags;
 use super::format::ROW_GROUP_BYTES_MAX;
-use super::seeded::Seeded;
-use super::template::{Miner, Names, Place, TemplatesBuilder};
 use crate::{Error, Result, column};
 
 /// The columns of a batch that decide where its rows go.
 pub(super) struct Columns<'a> {
-    times: &'a TimestampNanosecondArray,
+    pub(super) times: &'a TimestampNanosecondArray,
     sources: &'a StringArray,
     levels: &'a StringArray,
     messages: &'a StringArray,
@@ -62,7 +57,11 @@ impl<'a> Columns<'a> {
         })
     }
 
-    fn source(&self, row: usize) -> Option<&'a str> {
+    pub(super) fn message(&self, row: usize) -> &'a str {
+        self.messages.value(row)
+    }
+
+    pub(super) fn source(&self, row: usize) -> Option<&'a str> {
         (!self.sources.is_null(row)).then(|| self.sources.value(row))
     }
 
@@ -149,132 +148,6 @@ pub(super) fn cut(entries: &[Entry], columns: &[Columns<'_>]) -> usize {
         }
     }
     entries.len()
-}
-
-/// A row group's rows in the order of the file, and how many there are of each source and level.
-pub(super) struct Slice<'a> {
-    /// The number of each row among the entries.
-    pub(super) order: Vec<u32>,
-    /// Of each row.
-    pub(super) templates: Vec<u16>,
-    /// By the numbers of the entries.
-    pub(super) words: RowWords,
-    pub(super) counts: HashMap<(Option<&'a str>, Option<&'a str>), u64>,
-}
-
-/// What is known of the words of a row group's messages, which the token index would have to find again: 40 bytes a row or so.
-pub(super) struct RowWords {
-    rows: Vec<OneRowWords>,
-    places: Vec<Place>,
-}
-
-/// Of one row.
-#[derive(Clone, Default)]
-struct OneRowWords {
-    mask: Option<u32>,
-    /// Where the places of its words with digits begin.
-    places: u32,
-    /// How many they are; nothing if these and the words of the mask are not all.
-    words: Option<u8>,
-}
-
-impl RowWords {
-    /// Masks the messages of a slice.
-    fn of(entries: &[Entry], columns: &[Columns<'_>], miner: &mut Miner) -> Self {
-        let mut words = Self { rows: vec![OneRowWords::default(); entries.len()], places: Vec::new() };
-        for (entry, own) in entries.iter().zip(&mut words.rows) {
-            let (batch, row) = entry.place();
-            own.mask = columns.get(batch).and_then(|columns| miner.add(columns.messages.value(row)));
-            let (start, places) = (u32::try_from(words.places.len()), miner.places());
-            if let (Ok(start), Some(places)) = (start, places) {
-                words.places.extend_from_slice(places);
-                (own.places, own.words) = (start, u8::try_from(places.len()).ok());
-            }
-        }
-        words
-    }
-
-    /// The mask of a row, and where its words with digits stand; `None` unless these are all of its words.
-    pub(super) fn get(&self, row: u32) -> Option<(u32, &[Place])> {
-        let words = self.rows.get(row as usize)?;
-        let start = words.places as usize;
-        Some((words.mask?, self.places.get(start..start + usize::from(words.words?))?))
-    }
-}
-
-/// Rows of a slice with the same source, level and template.
-struct RunRows<'a> {
-    source: Option<&'a str>,
-    level: Option<&'a str>,
-    template: u16,
-    rows: usize,
-    /// Its number in the order in which runs came.
-    number: usize,
-}
-
-/// Orders a slice by source, level and template, and adds its runs to the segment's. Rows of templates that say little come last: searches
-/// have to read them, and so they lie in few pages. Entries come in order of (timestamp, row id), which is kept within a run.
-pub(super) fn in_runs<'a>(
-    entries: &[Entry],
-    columns: &[Columns<'a>],
-    templates: &mut TemplatesBuilder,
-) -> Slice<'a> {
-    let (mut runs, numbers, words) = runs(entries, columns, templates);
-    let miner = &templates.miner;
-    runs.sort_unstable_by_key(|run| (miner.comes_last(run.template), run.source, run.level, run.template));
-    let mut counts = HashMap::new();
-    let mut of_rows = Vec::with_capacity(entries.len());
-    // Where the next row of each run goes.
-    let mut next = vec![0; runs.len()];
-    templates.begin_row_group();
-    for run in runs {
-        templates.add(run.source, run.level, run.template, run.rows);
-        *counts.entry((run.source, run.level)).or_insert(0) += u64::try_from(run.rows).unwrap_or(u64::MAX);
-        if let Some(next) = next.get_mut(run.number) {
-            *next = of_rows.len();
-        }
-        of_rows.resize(of_rows.len() + run.rows, run.template);
-    }
-    let mut order = vec![0; of_rows.len()];
-    for (entry, number) in (0..).zip(numbers) {
-        let Some(next) = next.get_mut(number as usize) else { continue };
-        if let Some(place) = order.get_mut(*next) {
-            *place = entry;
-        }
-        *next += 1;
-    }
-    Slice { order, templates: of_rows, words, counts }
-}
-
-/// The runs of a slice in the order in which they come, for each entry the number of its run, and what its words are.
-fn runs<'a>(
-    entries: &[Entry],
-    columns: &[Columns<'a>],
-    templates: &mut TemplatesBuilder,
-) -> (Vec<RunRows<'a>>, Vec<u32>, RowWords) {
-    let miner = &mut templates.miner;
-    let words = RowWords::of(entries, columns, miner);
-    let of_masks = miner.end_row_group();
-    let [mut sources, mut levels] = [(); 2].map(|()| Names::<&str>::new(templates.seeded));
-    let mut known: HashMap<(u32, u32, u16), usize, Seeded> = HashMap::with_hasher(templates.seeded);
-    let (mut runs, mut numbers) = (Vec::<RunRows<'a>>::new(), Vec::with_capacity(entries.len()));
-    for (entry, words) in entries.iter().zip(&words.rows) {
-        let (batch, row) = entry.place();
-        let Some(columns) = columns.get(batch) else { continue };
-        let (source, level) = (columns.source(row), columns.level(row));
-        let template = of_masks.get(words.mask);
-        let key = (sources.number(source), levels.number(level), template);
-        let number = *known.entry(key).or_insert_with(|| {
-            let number = runs.len();
-            runs.push(RunRows { source, level, template, rows: 0, number });
-            number
-        });
-        if let Some(run) = runs.get_mut(number) {
-            run.rows += 1;
-        }
-        numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
-    }
-    (runs, numbers, words)
 }
 
 fn invalid(column: &str, reason: &str) -> Error {

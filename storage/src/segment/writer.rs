@@ -17,7 +17,8 @@ use super::format::{SEGMENT_FORMAT_VERSION, writer_properties};
 use super::index::IndexBuilder;
 use super::layout::{ROW_GROUP_ROWS, row_group_sizes};
 use super::minutes::Minutes;
-use super::slices::{Columns, Entry, cut, entries, in_runs};
+use super::runs::in_runs;
+use super::slices::{Columns, Entry, cut, entries};
 use super::tail::{check_tail, row_group_time, tail_start};
 use super::template::{Templates, TemplatesBuilder};
 use super::{FileColumns, IndexMeta, PromotedTags, RowFingerprint, SegmentId, SegmentMeta, TimeDigits};
@@ -249,11 +250,11 @@ impl SegmentWriter {
         let ordered = in_runs(slice, columns, &mut self.templates);
         let templates = ordered.templates.chunks(COPY_ROWS);
         for (order, templates) in ordered.order.chunks(COPY_ROWS).zip(templates) {
-            let entries = order.iter().filter_map(|number| slice.get(*number as usize));
-            let places: Vec<(usize, usize)> = entries.map(|entry| entry.place()).collect();
+            let place = |number: &u32| ordered.rows.get(*number as usize).copied();
+            let places: Vec<(usize, usize)> = order.iter().filter_map(place).collect();
             let rows = interleave_record_batch(batches, &places)?;
-            let words = |row: usize| ordered.words.get(*order.get(row)?);
-            self.index.add(&rows, templates, &self.templates.miner, words)?;
+            let words = ordered.words.of_rows(order);
+            self.index.add(&rows, templates, &self.templates.miner, |row| words.get(row))?;
             self.parquet.write(&self.columns.split(&rows)?).map_err(failed)?;
         }
         self.index.end_row_group(&self.templates.miner);
@@ -261,7 +262,7 @@ impl SegmentWriter {
         self.add_checksums()?;
         self.rows += u64::try_from(slice.len()).unwrap_or(u64::MAX);
         self.counts.add(&ordered.counts);
-        self.minutes.add(slice, columns);
+        self.minutes.add(&ordered.rows, columns);
         Ok(())
     }
 

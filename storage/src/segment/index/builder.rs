@@ -23,6 +23,7 @@ use super::format::{Head, INDEX_FORMAT_VERSION, RANGE_ROWS, RANGES_MAX, RARE_RAN
 use super::frequent::{self, Frequent};
 use super::grams::GramSet;
 use super::rare::{self, Entry};
+use super::seen::{Seen, SeenTerms};
 use super::words::WordRows;
 use super::{AFTER_KEY, TermKind, is_odd_number, term_hash};
 use crate::segment::template::{Miner, Place, Templates, UNKNOWN};
@@ -48,24 +49,15 @@ impl Hasher for Ready {
 
 type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Ready>>;
 
-/// A term in the range at hand.
+/// A term in the range at hand. Small, because these are asked for at every word.
 #[derive(Debug)]
 struct InRange {
-    kind: TermKind,
-    /// Where its text lies in the range's texts.
-    text: (u32, u32),
-    rows: u32,
+    /// Where its length and its key lie in the range's texts.
+    key: u32,
+    /// A range has no more than fit in.
+    rows: u16,
     /// The last row that was counted.
-    row: u32,
-}
-
-/// A term of the ranges so far. Small, because there is one for each id of the segment.
-#[derive(Clone, Copy, Debug)]
-enum Seen {
-    /// In one range, and in how many of its rows.
-    Once { range: u16, rows: u16 },
-    /// In more; its place among the repeated terms.
-    Repeated(u32),
+    row: u16,
 }
 
 /// A term of more than one range.
@@ -83,13 +75,14 @@ struct Repeated {
 pub(crate) struct IndexBuilder {
     seed: u64,
     range: ByHash<InRange>,
+    /// Of its terms: four bytes of how long the key is, and the key as the dictionary has it.
     range_texts: Vec<u8>,
-    range_rows: u32,
+    range_rows: u16,
     /// The hashes of terms of tags in the range at hand, as often as they came.
     range_tags: Vec<u64>,
     /// Entries of the terms of tags, range by range.
     tags: Vec<Entry>,
-    seen: ByHash<Seen>,
+    seen: SeenTerms,
     repeated: Vec<Repeated>,
     /// Keys of the repeated terms.
     texts: Vec<u8>,
@@ -133,7 +126,7 @@ impl IndexBuilder {
             range_rows: 0,
             range_tags: Vec::new(),
             tags: Vec::new(),
-            seen: ByHash::default(),
+            seen: SeenTerms::new(),
             repeated: Vec::new(),
             texts: Vec::new(),
             ranges: 0,
@@ -184,7 +177,7 @@ impl IndexBuilder {
                 self.add_tag(key, value);
             }
             self.range_rows += 1;
-            if u64::from(self.range_rows) == RANGE_ROWS {
+            if u64::from(self.range_rows) >= RANGE_ROWS {
                 self.end_range(miner);
             }
         }
@@ -277,13 +270,15 @@ impl IndexBuilder {
         match self.range.entry(term_hash(self.seed, kind, lowered)) {
             Slot::Occupied(known) => Some(known.into_mut()),
             Slot::Vacant(slot) => {
-                let start = u32::try_from(self.range_texts.len());
-                self.range_texts.extend_from_slice(lowered);
-                let (Ok(start), Ok(end)) = (start, u32::try_from(self.range_texts.len())) else {
+                let (key, length) = (self.range_texts.len(), lowered.len() + 1);
+                let (Ok(key), Ok(length)) = (u32::try_from(key), u32::try_from(length)) else {
                     self.overfull = true;
                     return None;
                 };
-                Some(slot.insert(InRange { kind, text: (start, end), rows: 0, row: 0 }))
+                self.range_texts.extend_from_slice(&length.to_le_bytes());
+                self.range_texts.push(kind.code());
+                self.range_texts.extend_from_slice(lowered);
+                Some(slot.insert(InRange { key, rows: 0, row: 0 }))
             }
         }
     }
@@ -297,7 +292,7 @@ impl IndexBuilder {
         for (word, rows) in self.words.end_range() {
             if let Some(term) = self.term_of_range(TermKind::Message, miner.lexicon().text(word)) {
                 // Rows whose messages are cut here have counted theirs.
-                term.rows += rows;
+                term.rows = term.rows.saturating_add(rows);
             }
         }
         self.overfull |= self.ranges >= RANGES_MAX;
@@ -322,23 +317,17 @@ impl IndexBuilder {
 
     /// Adds a term of the range that ends to those of the ranges before.
     fn end_term(&mut self, hash: u64, term: &InRange) {
-        let (Ok(here), Ok(rows)) = (u16::try_from(self.ranges), u16::try_from(term.rows)) else {
+        let Ok(here) = u16::try_from(self.ranges) else {
             self.overfull = true;
             return;
         };
-        let seen = match self.seen.entry(hash) {
-            Slot::Vacant(slot) => {
-                slot.insert(Seen::Once { range: here, rows });
-                return;
-            }
-            Slot::Occupied(slot) => slot.into_mut(),
-        };
+        let rows = term.rows;
+        let Some(seen) = self.seen.add(hash, Seen::Once { range: here, rows }) else { return };
         let place = match *seen {
             Seen::Repeated(place) => place,
             Seen::Once { range, rows } => {
-                let lowered = self.range_texts.get(term.text.0 as usize..term.text.1 as usize);
                 let start = u32::try_from(self.texts.len());
-                self.texts.extend_from_slice(&frequent::key(term.kind, lowered.unwrap_or_default()));
+                self.texts.extend_from_slice(key_at(&self.range_texts, term.key).unwrap_or_default());
                 let end = u32::try_from(self.texts.len());
                 let (Ok(start), Ok(end), Ok(place)) = (start, end, u32::try_from(self.repeated.len())) else {
                     self.overfull = true;
@@ -395,10 +384,10 @@ impl IndexBuilder {
         Ok(Some(EncodedIndex { bytes, tail_start }))
     }
 
-    /// The entries of all terms that are not frequent. The map of terms is gone afterwards.
+    /// The entries of all terms that are not frequent. What was known of terms is gone afterwards.
     fn rare(&mut self) -> Vec<Entry> {
         let mut entries = std::mem::take(&mut self.tags);
-        for (hash, seen) in std::mem::take(&mut self.seen) {
+        for (hash, seen) in std::mem::replace(&mut self.seen, SeenTerms::new()).into_iter() {
             match seen {
                 Seen::Once { range, .. } => entries.push(Entry { hash, range }),
                 Seen::Repeated(place) => {
@@ -420,6 +409,12 @@ impl IndexBuilder {
         });
         frequent.collect()
     }
+}
+
+/// The key of a term of a range, from the range's texts.
+fn key_at(texts: &[u8], at: u32) -> Option<&[u8]> {
+    let (length, rest) = texts.get(at as usize..)?.split_first_chunk()?;
+    rest.get(..u32::from_le_bytes(*length) as usize)
 }
 
 /// The tags of rows that have no column of their own.

@@ -27,6 +27,7 @@ mod grams;
 mod ranges;
 mod rare;
 mod reader;
+mod seen;
 mod words;
 
 #[cfg(test)]

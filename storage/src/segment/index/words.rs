@@ -9,8 +9,8 @@ use crate::segment::template::Lexicon;
 struct OfWord {
     /// The range that it was last in.
     range: u32,
-    /// Its rows in that range.
-    rows: u32,
+    /// Its rows in that range, which has no more than fit in.
+    rows: u16,
     /// The last row that was counted.
     row: u32,
     /// The last range that has its grams.
@@ -87,7 +87,7 @@ impl WordRows {
     }
 
     /// Ends the range: its words, and how many rows hold each.
-    pub(super) fn end_range(&mut self) -> Vec<(u32, u32)> {
+    pub(super) fn end_range(&mut self) -> Vec<(u32, u16)> {
         self.range += 1;
         let rows = |word: u32| self.words.get(word as usize).map_or(0, |word| word.rows);
         std::mem::take(&mut self.of_range).into_iter().map(|word| (word, rows(word))).collect()

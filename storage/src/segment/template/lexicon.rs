@@ -90,9 +90,12 @@ impl Lexicon {
         self.generation
     }
 
-    /// The number of a word, which is added if it is new; `None` where there are too many.
-    pub(super) fn number(&mut self, word: &[u8]) -> Option<u32> {
+    /// The number of a word, which is added if it is new; `None` where there are too many. It is found faster if it is the guess.
+    pub(super) fn number(&mut self, word: &[u8], guess: Option<u32>) -> Option<u32> {
         let key = Key::of(word);
+        if guess.is_some_and(|guess| self.is(guess, &key, word)) {
+            return guess;
+        }
         let hash = hash(&key, word, self.seed);
         self.find_key(&key, hash, word).or_else(|| self.add(key, hash, word))
     }
@@ -105,15 +108,19 @@ impl Lexicon {
 
     #[inline]
     fn find_key(&self, key: &Key, hash: u64, word: &[u8]) -> Option<u32> {
-        self.table.find(hash, |number| {
-            let known = self.words.get(number as usize);
-            known.is_some_and(|known| known.key == *key) && (key.is_all() || self.text(number) == word)
-        })
+        self.table.find(hash, |number| self.is(number, key, word))
+    }
+
+    /// Whether a number is that of a word.
+    #[inline]
+    fn is(&self, number: u32, key: &Key, word: &[u8]) -> bool {
+        let known = self.words.get(number as usize);
+        known.is_some_and(|known| known.key == *key) && (key.is_all() || self.text(number) == word)
     }
 
     fn add(&mut self, key: Key, hash: u64, word: &[u8]) -> Option<u32> {
         let lowered = if word.iter().any(u8::is_ascii_uppercase) {
-            Some(self.number(&word.to_ascii_lowercase())?)
+            Some(self.number(&word.to_ascii_lowercase(), None)?)
         } else {
             None
         };
@@ -141,7 +148,7 @@ impl Lexicon {
         kept.generation = self.generation + 1;
         for number in used {
             // There was room for more than these.
-            *number = kept.number(self.text(*number)).unwrap_or(0);
+            *number = kept.number(self.text(*number), None).unwrap_or(0);
         }
         *self = kept;
     }
@@ -158,13 +165,16 @@ mod tests {
             (1..40).flat_map(|length| ["a", "b", "c"].map(|c| c.repeat(length))).collect();
         let ends = ["xaaaaaaaaaaaaaaaaaaaax", "xaaaaaaaaabaaaaaaaaaax"].map(str::to_owned);
         let words: Vec<String> = words.into_iter().chain(ends).collect();
-        let numbers: Vec<u32> = words.iter().map(|word| lexicon.number(word.as_bytes()).unwrap()).collect();
+        let numbers: Vec<u32> =
+            words.iter().map(|word| lexicon.number(word.as_bytes(), None).unwrap()).collect();
         for (number, word) in numbers.iter().zip(&words) {
-            assert_eq!(lexicon.number(word.as_bytes()), Some(*number));
+            for guess in [None, Some(*number), Some(0), Some(number + 1), Some(u32::MAX)] {
+                assert_eq!(lexicon.number(word.as_bytes(), guess), Some(*number));
+            }
             assert_eq!(lexicon.text(*number), word.as_bytes());
             assert_eq!(lexicon.lowered(*number), *number);
         }
-        let upper = lexicon.number(b"GET").unwrap();
+        let upper = lexicon.number(b"GET", None).unwrap();
         assert_eq!(lexicon.text(lexicon.lowered(upper)), b"get");
         let (mut kept, before) = (upper, lexicon.generation());
         lexicon.retain(std::iter::once(&mut kept));

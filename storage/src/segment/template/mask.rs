@@ -140,6 +140,8 @@ pub(super) struct Masked {
     pub(super) shape: Vec<u8>,
     /// Its words by their numbers, and [`SLOT_WORD`] for each slot, in order.
     pub(super) words: Vec<u32>,
+    /// Those of the mask before.
+    before: Vec<u32>,
     /// What stands in its slots, in order.
     pub(super) slots: Vec<Slot>,
     /// Where the words with digits stand.
@@ -151,9 +153,11 @@ pub(super) struct Masked {
 }
 
 impl Masked {
-    /// Masks a message. Returns whether there were numbers for all of its words.
-    pub(super) fn fill(&mut self, message: &str, lexicon: &mut Lexicon) -> bool {
+    /// Masks a message. Returns whether there were numbers for all of its words. They are found faster if they are those of the
+    /// message before and that was said.
+    pub(super) fn fill(&mut self, message: &str, lexicon: &mut Lexicon, is_like_before: bool) -> bool {
         self.shape.clear();
+        std::mem::swap(&mut self.words, &mut self.before);
         self.words.clear();
         self.slots.clear();
         self.places.clear();
@@ -168,7 +172,8 @@ impl Masked {
             after = place.end;
             self.push_between(between);
             if kind == Kind::Letters {
-                let number = lexicon.number(word);
+                let guess = self.before.get(self.words.len()).filter(|_| is_like_before);
+                let number = lexicon.number(word, guess.copied());
                 is_known = number.is_some();
                 self.words.extend(number);
                 self.shape.push(SLOT);

@@ -96,13 +96,18 @@ pub(super) struct Masks {
     table: Table,
     words: Vec<u32>,
     slots: Vec<Slot>,
+    /// That of the message that was added last.
+    last: u32,
+    /// Whether the one before had it too. Then rows lie in runs, and the next one most likely has it as well.
+    is_repeated: bool,
 }
 
 impl Masks {
     /// No masks yet.
     pub(super) fn new(seeded: Seeded) -> Self {
         let Seeded(seed) = seeded;
-        Self { seed, masks: Vec::new(), table: Table::default(), words: Vec::new(), slots: Vec::new() }
+        let (words, slots) = (Vec::new(), Vec::new());
+        Self { seed, masks: Vec::new(), table: Table::default(), words, slots, last: 0, is_repeated: false }
     }
 
     /// Begins a row group.
@@ -115,14 +120,29 @@ impl Masks {
 
     /// Adds a message. Returns the number of its mask; `None` where there are too many.
     pub(super) fn add(&mut self, masked: &Masked, shapes: &mut Shapes) -> Option<u32> {
-        let shape = shapes.number(&masked.shape, masked.has_lengths);
-        let hash = self.hash(shape, &masked.words);
-        let number = match self.find(hash, shape, &masked.words) {
-            Some(number) => number,
-            None => self.new_mask(hash, shape, masked, shapes)?,
-        };
-        self.take_in(number, &masked.slots);
-        Some(number)
+        let guess = self.masks.get(self.last as usize).map(|mask| mask.shape);
+        let shape = shapes.number(&masked.shape, masked.has_lengths, guess);
+        self.is_repeated = self.is(self.last, shape, &masked.words);
+        if !self.is_repeated {
+            let hash = self.hash(shape, &masked.words);
+            self.last = match self.find(hash, shape, &masked.words) {
+                Some(number) => number,
+                None => self.new_mask(hash, shape, masked, shapes)?,
+            };
+        }
+        self.take_in(self.last, &masked.slots);
+        Some(self.last)
+    }
+
+    /// Whether the last two messages had the same mask.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.is_repeated
+    }
+
+    /// Whether a mask is this one.
+    fn is(&self, number: u32, shape: u32, words: &[u32]) -> bool {
+        let mask = self.masks.get(number as usize);
+        mask.is_some_and(|mask| mask.shape == shape && mask.words.of(&self.words) == words)
     }
 
     fn hash(&self, shape: u32, words: &[u32]) -> u64 {
@@ -135,10 +155,8 @@ impl Masks {
 
     fn find(&self, hash: u64, shape: u32, words: &[u32]) -> Option<u32> {
         self.table.find(hash, |number| {
-            let mask = self.masks.get(number as usize);
-            mask.is_some_and(|mask| {
-                mask.hash == hash && mask.shape == shape && mask.words.of(&self.words) == words
-            })
+            let is_near = self.masks.get(number as usize).is_some_and(|mask| mask.hash == hash);
+            is_near && self.is(number, shape, words)
         })
     }
 

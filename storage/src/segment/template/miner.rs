@@ -98,7 +98,7 @@ impl Miner {
         if std::mem::take(&mut self.has_ended) {
             self.begin_row_group();
         }
-        let is_known = self.masked.fill(message, &mut self.lexicon);
+        let is_known = self.masked.fill(message, &mut self.lexicon, self.masks.is_repeated());
         self.is_plain = is_known && self.masked.is_whole && message.is_ascii();
         if is_known { self.masks.add(&self.masked, &mut self.shapes) } else { None }
     }

@@ -39,7 +39,7 @@ pub use stretch::{Stretch, stretches};
 pub(super) use builder::TemplatesBuilder;
 pub(super) use lexicon::Lexicon;
 pub(super) use mask::Place;
-pub(super) use miner::{Miner, UNKNOWN};
+pub(super) use miner::{MaskTemplates, Miner, UNKNOWN};
 pub(super) use names::Names;
 
 /// A part of a template.

@@ -52,16 +52,19 @@ impl Shapes {
         }
     }
 
-    /// The number of a shape, which is added if it is new.
-    pub(super) fn number(&mut self, text: &[u8], has_lengths: bool) -> u32 {
-        let hash = xxh3_64_with_seed(text, self.seed);
+    /// The number of a shape, which is added if it is new. It is found faster if it is the guess.
+    pub(super) fn number(&mut self, text: &[u8], has_lengths: bool, guess: Option<u32>) -> u32 {
         let is_it = |number: u32| self.get(number).is_some_and(|shape| *shape.text == *text);
+        if let Some(number) = guess.filter(|guess| is_it(*guess)) {
+            return number;
+        }
+        let hash = xxh3_64_with_seed(text, self.seed);
         if let Some(number) = self.table.find(hash, is_it) {
             return number;
         }
         let plain = has_lengths.then(|| {
             let plain = text.iter().map(|byte| if is_slot(*byte) { SLOT } else { *byte });
-            self.number(&plain.collect::<Vec<u8>>(), false)
+            self.number(&plain.collect::<Vec<u8>>(), false, None)
         });
         let number = u32::try_from(self.shapes.len()).unwrap_or(u32::MAX);
         self.shapes.push(Shape { text: text.into(), plain, templates: Vec::new() });
@@ -74,7 +77,7 @@ impl Shapes {
         let before = std::mem::replace(self, Self::new(Seeded(self.seed)));
         for number in used {
             if let Some(shape) = before.get(*number) {
-                *number = self.number(&shape.text, shape.plain.is_some());
+                *number = self.number(&shape.text, shape.plain.is_some(), None);
             }
         }
     }
