@@ -6,7 +6,7 @@
 //!     tokens that their template does not tell ─► grams of the range, which become terms of it in the same way
 //!                              │
 //!                              ├─ new ───────────► seen: hash ─► the one range
-//!                              └─ seen before ───► seen: hash ─► place among the repeated: text, rows, ranges
+//!                              └─ seen before ───► seen: hash ─► number among the repeated (`repeated.rs`): text, rows, ranges
 //!     words of tags ─► their hashes, sorted ─► entries                       never frequent: nobody counts them
 //!   finish: repeated in more than 8 ranges ─► frequent;  all others ─► rare blocks
 //! ```
@@ -19,10 +19,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use arrow::array::{Array, AsArray, MapArray, RecordBatch, StringArray};
 
-use super::format::{Head, INDEX_FORMAT_VERSION, RANGE_ROWS, RANGES_MAX, RARE_RANGES_MAX};
-use super::frequent::{self, Frequent};
+use super::format::{Head, INDEX_FORMAT_VERSION, RANGE_ROWS, RANGES_MAX};
+use super::frequent;
 use super::grams::GramSet;
 use super::rare::{self, Entry};
+use super::repeated::{GatheredTerms, RepeatedTerms};
 use super::seen::{Seen, SeenTerms};
 use super::words::WordRows;
 use super::{AFTER_KEY, TermKind, is_odd_number, term_hash};
@@ -60,16 +61,6 @@ struct InRange {
     row: u16,
 }
 
-/// A term of more than one range.
-#[derive(Debug)]
-struct Repeated {
-    /// Its key among the texts.
-    text: (u32, u32),
-    rows: u64,
-    /// Ascending. [`RANGES_MAX`] fits in.
-    ranges: Vec<u16>,
-}
-
 /// Builds the index of one segment.
 #[derive(Debug)]
 pub(crate) struct IndexBuilder {
@@ -83,9 +74,7 @@ pub(crate) struct IndexBuilder {
     /// Entries of the terms of tags, range by range.
     tags: Vec<Entry>,
     seen: SeenTerms,
-    repeated: Vec<Repeated>,
-    /// Keys of the repeated terms.
-    texts: Vec<u8>,
+    repeated: RepeatedTerms,
     ranges: u32,
     /// Of tokens that templates do not tell, in the range at hand.
     grams: GramSet,
@@ -127,8 +116,7 @@ impl IndexBuilder {
             range_tags: Vec::new(),
             tags: Vec::new(),
             seen: SeenTerms::new(),
-            repeated: Vec::new(),
-            texts: Vec::new(),
+            repeated: RepeatedTerms::default(),
             ranges: 0,
             grams: GramSet::new(),
             words: WordRows::new(0),
@@ -323,29 +311,20 @@ impl IndexBuilder {
         };
         let rows = term.rows;
         let Some(seen) = self.seen.add(hash, Seen::Once { range: here, rows }) else { return };
-        let place = match *seen {
-            Seen::Repeated(place) => place,
+        let number = match *seen {
+            Seen::Repeated(number) => number,
             Seen::Once { range, rows } => {
-                let start = u32::try_from(self.texts.len());
-                self.texts.extend_from_slice(key_at(&self.range_texts, term.key).unwrap_or_default());
-                let end = u32::try_from(self.texts.len());
-                let (Ok(start), Ok(end), Ok(place)) = (start, end, u32::try_from(self.repeated.len())) else {
+                let key = key_at(&self.range_texts, term.key).unwrap_or_default();
+                let Some(number) = self.repeated.add(key) else {
                     self.overfull = true;
                     return;
                 };
-                self.repeated.push(Repeated {
-                    text: (start, end),
-                    rows: u64::from(rows),
-                    ranges: vec![range],
-                });
-                *seen = Seen::Repeated(place);
-                place
+                self.repeated.push(number, range, rows);
+                *seen = Seen::Repeated(number);
+                number
             }
         };
-        if let Some(term) = self.repeated.get_mut(place as usize) {
-            term.rows += u64::from(rows);
-            term.ranges.push(here);
-        }
+        self.repeated.push(number, here, rows);
     }
 
     /// The index, or `None` where there is nothing to index or too much.
@@ -353,8 +332,9 @@ impl IndexBuilder {
         if self.overfull || self.ranges == 0 {
             return Ok(None);
         }
-        let entries = self.rare();
-        let frequent = self.frequent();
+        let repeated = std::mem::take(&mut self.repeated).gather();
+        let (entries, frequent) = (self.rare(&repeated), repeated.frequent());
+        drop(repeated);
         let Some((mut bytes, blocks)) = rare::encode(&entries, self.ranges) else { return Ok(None) };
         let (terms, dictionary_bytes) = frequent::encode(frequent, self.ranges).map_err(|error| {
             Error::InvalidBatch { column: column::MESSAGE.to_owned(), reason: error.to_string() }
@@ -385,29 +365,18 @@ impl IndexBuilder {
     }
 
     /// The entries of all terms that are not frequent. What was known of terms is gone afterwards.
-    fn rare(&mut self) -> Vec<Entry> {
+    fn rare(&mut self, repeated: &GatheredTerms) -> Vec<Entry> {
         let mut entries = std::mem::take(&mut self.tags);
         for (hash, seen) in std::mem::replace(&mut self.seen, SeenTerms::new()).into_iter() {
             match seen {
                 Seen::Once { range, .. } => entries.push(Entry { hash, range }),
-                Seen::Repeated(place) => {
-                    let ranges = self.repeated.get(place as usize).map(|term| &term.ranges);
-                    let ranges = ranges.filter(|ranges| !is_frequent(ranges)).into_iter().flatten();
+                Seen::Repeated(number) => {
+                    let ranges = repeated.rare(number).into_iter().flatten();
                     entries.extend(ranges.map(|range| Entry { hash, range: *range }));
                 }
             }
         }
         entries
-    }
-
-    fn frequent(&mut self) -> Vec<Frequent> {
-        let terms = std::mem::take(&mut self.repeated).into_iter().filter(|term| is_frequent(&term.ranges));
-        let frequent = terms.map(|term| {
-            let key = self.texts.get(term.text.0 as usize..term.text.1 as usize);
-            let ranges = term.ranges.into_iter().map(u32::from).collect();
-            Frequent { key: key.unwrap_or_default().to_vec(), rows: term.rows, ranges }
-        });
-        frequent.collect()
     }
 }
 
@@ -444,8 +413,4 @@ impl<'a> Tags<'a> {
         let entries = offset(row).unwrap_or_default()..offset(row + 1).unwrap_or_default();
         entries.filter(|entry| values.is_valid(*entry)).map(|entry| (keys.value(entry), values.value(entry)))
     }
-}
-
-fn is_frequent(ranges: &[u16]) -> bool {
-    ranges.len() > RARE_RANGES_MAX
 }

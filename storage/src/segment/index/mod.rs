@@ -27,6 +27,7 @@ mod grams;
 mod ranges;
 mod rare;
 mod reader;
+mod repeated;
 mod seen;
 mod words;
 

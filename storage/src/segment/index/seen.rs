@@ -19,7 +19,7 @@ const BITS_MIN: u32 = 10;
 pub(super) enum Seen {
     /// In one range, and in how many of its rows.
     Once { range: u16, rows: u16 },
-    /// In more; its place among the repeated terms.
+    /// In more; its number among the repeated terms.
     Repeated(u32),
 }
 
