@@ -43,14 +43,11 @@ impl RepeatedTerms {
 
     /// So many rows of a range hold a term. Ranges ascend.
     pub(super) fn push(&mut self, term: u32, range: u16, rows: u16) {
-        let last = self.occurrences.last_mut().filter(|piece| piece.len() < PIECE_OCCURRENCES);
-        match last {
-            Some(piece) => piece.push(Occurrence { term, range, rows }),
-            None => {
-                let mut piece = Vec::with_capacity(PIECE_OCCURRENCES);
-                piece.push(Occurrence { term, range, rows });
-                self.occurrences.push(piece);
-            }
+        if self.occurrences.last().is_none_or(|piece| piece.len() >= PIECE_OCCURRENCES) {
+            self.occurrences.push(Vec::with_capacity(PIECE_OCCURRENCES));
+        }
+        if let Some(piece) = self.occurrences.last_mut() {
+            piece.push(Occurrence { term, range, rows });
         }
     }
 
