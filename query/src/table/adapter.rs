@@ -15,31 +15,37 @@ use datafusion::physical_expr_adapter::{
 use ironbark_storage::{FileColumns, PromotedTags, column};
 
 use super::promoted::{AllTags, TagCondition, hints_last};
-use super::times;
+use super::{sure, times};
 use crate::tags;
 
 /// Makes an adapter for each file.
 #[derive(Debug)]
-pub(super) struct FileAdapters;
+pub(super) struct FileAdapters {
+    /// What holds for all rows that are read of files that are marked so.
+    pub(super) sure: Arc<[Arc<dyn PhysicalExpr>]>,
+}
 
 impl PhysicalExprAdapterFactory for FileAdapters {
     fn create(&self, stored: SchemaRef, in_file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let Some(columns) = FileColumns::of_schema(&in_file) else {
             return internal_err!("the columns of a segment are not those of stored rows");
         };
+        let sure = sure::is_marked(&in_file).then(|| Arc::clone(&self.sure));
         let time = times::in_file(columns.times, &in_file)?;
         let promoted = columns.promoted;
         let own: Vec<_> = promoted.keys().map(|key| Arc::from(PromotedTags::column(key))).collect();
         // A column of times is not to be cast as well: what compares casts with literals cuts their digits off.
         let settled = times::settled(&stored, &in_file);
         let plain = DefaultPhysicalExprAdapterFactory.create(settled, Arc::clone(&in_file))?;
-        Ok(Arc::new(Adapter { time, promoted, own, in_file, plain }))
+        Ok(Arc::new(Adapter { sure, time, promoted, own, in_file, plain }))
     }
 }
 
 /// The adapter of a file.
 #[derive(Debug)]
 struct Adapter {
+    /// What holds for all rows that are read.
+    sure: Option<Arc<[Arc<dyn PhysicalExpr>]>>,
     /// What stands for `timestamp`; `None` for the file's column itself.
     time: Option<Arc<dyn PhysicalExpr>>,
     promoted: PromotedTags,
@@ -52,6 +58,10 @@ struct Adapter {
 
 impl PhysicalExprAdapter for Adapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        let expr = match &self.sure {
+            Some(sure) => sure::without(expr, sure),
+            None => expr,
+        };
         let expr = self.in_columns(hints_last(expr))?;
         self.plain.rewrite(if self.time.is_some() { times::in_microseconds(expr)? } else { expr })
     }

@@ -34,6 +34,7 @@ use parquet::file::metadata::RowGroupMetaData;
 
 use super::TailCache;
 use super::segments::{exact_time, in_turn};
+use super::sure::{self, SureGroups};
 
 /// Without a filter up to so many rows are read by one partition: the newest row group of a segment has as many.
 const ALONE_ROWS_MAX: usize = 8_192;
@@ -77,7 +78,7 @@ pub(super) fn deal(plan: &Arc<dyn ExecutionPlan>, wish: Wish) -> Option<Arc<dyn 
 fn whole(config: &FileScanConfig) -> Vec<PartitionedFile> {
     let mut known = HashSet::new();
     let files = config.file_groups.iter().flat_map(FileGroup::iter);
-    let files = files.filter(|file| known.insert(file.object_meta.location.clone()));
+    let files = files.filter(|file| known.insert((file.object_meta.location.clone(), sure::is_sure(file))));
     files.map(|file| PartitionedFile { range: None, ..file.clone() }).collect()
 }
 
@@ -111,6 +112,8 @@ fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
     let groups = tail.parquet.row_groups();
     let mut ends = groups.iter().skip(1).map(row_group_start).collect::<Vec<_>>();
     ends.push(i64::try_from(meta.bytes).ok()?);
+    let sure = file.extension::<Arc<SureGroups>>();
+    let mark = sure.and_then(|_| sure::mark(&tail.parquet));
     let mut pieces = Vec::with_capacity(groups.len());
     for (place, (group, end)) in groups.iter().zip(ends).enumerate() {
         // A range has the row groups that begin in it: each must begin before the next.
@@ -129,6 +132,9 @@ fn row_groups(file: &PartitionedFile) -> Option<Vec<PartitionedFile>> {
             let mut access = ParquetAccessPlan::new_none(groups.len());
             access.set(place, group.clone());
             piece = piece.with_extension(access);
+        }
+        if let Some(mark) = mark.as_ref().filter(|_| sure.is_some_and(|sure| sure.has(place))) {
+            piece = piece.with_arrow_schema(Arc::clone(mark));
         }
         pieces.push(piece);
     }

@@ -21,6 +21,7 @@ mod prune;
 mod reader;
 mod segments;
 mod source;
+mod sure;
 mod tails;
 mod tally;
 mod template;
@@ -188,7 +189,7 @@ impl LogTable {
         if !segments.is_empty() {
             let (table, store, tails) = (&self.table, &self.store, &self.tails);
             let reading = snapshots(state)?.reading();
-            let conditions = promoted::conditions(filters, state)?;
+            let filters = sure::conditions(filters, state)?;
             let scan = segments::SegmentScan {
                 table,
                 store,
@@ -196,7 +197,7 @@ impl LogTable {
                 reading,
                 state,
                 columns,
-                conditions,
+                filters,
                 limit,
                 report,
             };

@@ -24,6 +24,8 @@ use super::adapter::FileAdapters;
 use super::ahead::Wanted;
 use super::index::{Narrowed, Report};
 use super::reader::{Reading, SegmentReaders};
+use super::sure::SureGroups;
+use super::{promoted, sure};
 use crate::ranges::SegmentObjects;
 
 /// The name under which DataFusion looks for a store. Reads go through the tenant's own store instead.
@@ -37,8 +39,8 @@ pub(super) struct SegmentScan<'a> {
     pub(super) state: &'a dyn Session,
     /// Places in [`LogSchema::stored`].
     pub(super) columns: &'a [usize],
-    /// What rows have to pass, so far as the scan is to try it: see [`super::promoted`].
-    pub(super) conditions: Option<Arc<dyn PhysicalExpr>>,
+    /// What rows have to pass; the scan is told of it again, so far as it is to try it. See [`super::sure`].
+    pub(super) filters: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) limit: Option<usize>,
     /// What token indexes said of the segments.
     pub(super) report: Option<&'a Arc<Report>>,
@@ -50,7 +52,7 @@ impl SegmentScan<'_> {
         let schema = LogSchema::stored();
         let wanted = Arc::new(Wanted::of(&schema.project(self.columns)?));
         let files: Vec<PartitionedFile> =
-            segments.into_iter().map(|segment| self.file(segment, &wanted)).collect();
+            segments.into_iter().flat_map(|segment| self.files(segment, &wanted)).collect();
         let statistics = files.iter().filter_map(|file| file.statistics.as_deref());
         let statistics = Statistics::try_merge_iter(statistics, &schema)?;
         let mut options = self.state.table_options().parquet.clone();
@@ -61,26 +63,45 @@ impl SegmentScan<'_> {
         let mut source = ParquetSource::new(schema)
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(readers));
-        if let Some(conditions) = &self.conditions {
-            source = source.with_predicate(Arc::clone(conditions));
+        if let Some(hints) = promoted::hints(&self.filters)? {
+            source = source.with_predicate(hints);
         }
+        let adapters = FileAdapters { sure: self.filters.clone().into() };
         let partitions = self.state.config().target_partitions().clamp(1, files.len().max(1));
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(SEGMENTS_URL)?, Arc::new(source))
             .with_file_groups(in_turn(files, partitions))
             .with_statistics(statistics)
             .with_limit(self.limit)
-            .with_expr_adapter(Some(Arc::new(FileAdapters)))
+            .with_expr_adapter(Some(Arc::new(adapters)))
             .with_projection_indices(Some(self.columns.to_vec()))?
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
+    /// A segment as one file, or as two: one whose rows surely pass, and one for the others.
+    fn files(&self, segment: Narrowed, wanted: &Arc<Wanted>) -> Vec<PartitionedFile> {
+        let tail = if segment.told.sure.contains(&true) { self.tails.known(segment.meta.id) } else { None };
+        let Some(tail) = tail else { return vec![self.file(segment, wanted)] };
+        let pieces = sure::split(&segment, &tail.parquet);
+        let mark = sure::mark(&tail.parquet);
+        let file = |(access, is_sure)| {
+            let file = self.file(Narrowed { access, ..segment.clone() }, wanted);
+            let file = file.with_extension(Arc::new(SureGroups(segment.told.sure.clone())));
+            match &mark {
+                Some(mark) if is_sure => file.with_arrow_schema(Arc::clone(mark)),
+                _ => file,
+            }
+        };
+        pieces.into_iter().map(file).collect()
+    }
+
     fn file(&self, segment: Narrowed, wanted: &Arc<Wanted>) -> PartitionedFile {
-        let Narrowed { meta, access } = segment;
+        let Narrowed { meta, access, told } = segment;
         let partition = Partition { table: self.table.clone(), day: meta.day };
         let mut file = PartitionedFile::new(String::new(), meta.bytes);
         file.object_meta.location = key::segment(&partition, meta.id);
         let mut statistics = statistics(&meta);
+        sure::share(&mut statistics, &told);
         let mut file = file.with_extension(meta).with_extension(Arc::clone(self.tails));
         if let Some(access) = access {
             // The bounds of columns hold for fewer rows as well; their number does not.

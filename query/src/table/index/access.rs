@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::table::tally::Verdict;
-use crate::table::template::SortedRows;
+use crate::table::template::{Shared, SortedRows};
 
 /// A row group of which at least so many per cent of the rows may be read is read whole. A scan that selects rows cannot
 /// leave out row groups any more once a `TopK` knows a better bound, and that is worth more than the rest of the rows.
@@ -52,6 +52,19 @@ pub(super) struct Access {
     pub(super) row_groups: Kept,
     pub(super) ranges: Kept,
     pub(super) rows: Kept,
+    /// Of each row group, whether no others are read than those that are wanted.
+    exact: Vec<bool>,
+}
+
+/// What is known of the rows that are read of a segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::table) struct Told {
+    /// Of each row group, whether all of them pass the filter. Empty where nobody was asked.
+    pub(in crate::table) sure: Vec<bool>,
+    /// Their source, if all have the same.
+    pub(in crate::table) source: Option<String>,
+    /// Their level, if all have the same.
+    pub(in crate::table) level: Option<String>,
 }
 
 impl Access {
@@ -81,7 +94,8 @@ impl Access {
         runs: Option<&[Vec<Range<usize>>]>,
         which: Which,
     ) -> Option<Self> {
-        let (mut groups, mut row_groups, mut rows) = (Vec::new(), Kept::default(), Kept::default());
+        let (mut groups, mut exact) = (Vec::new(), Vec::new());
+        let (mut row_groups, mut rows) = (Kept::default(), Kept::default());
         let mut first = 0u32;
         for (place, of_group) in group_rows.enumerate() {
             let end = u32::try_from(of_group.div_ceil(RANGE_ROWS)).ok().and_then(|n| first.checked_add(n))?;
@@ -89,7 +103,9 @@ impl Access {
             if let Some(runs) = runs {
                 wanted = both(&wanted, runs.get(place)?);
             }
+            let of_wanted: usize = wanted.iter().map(ExactSizeIterator::len).sum();
             let (access, selected) = group(usize::try_from(of_group).ok()?, wanted, which);
+            exact.push(selected == of_wanted);
             row_groups.add(Kept { kept: u64::from(access.should_scan()), all: 1 });
             rows.add(Kept { kept: u64::try_from(selected).ok()?, all: of_group });
             groups.push(access);
@@ -100,7 +116,25 @@ impl Access {
         }
         let ranges = Kept { kept: u64::from(kept.count()), all: u64::from(kept.len()) };
         let plan = (rows.kept < rows.all).then(|| ParquetAccessPlan::new(groups));
-        Some(Self { plan, row_groups, ranges, rows })
+        Some(Self { plan, row_groups, ranges, rows, exact })
+    }
+
+    /// What is known of the rows that are read.
+    pub(super) fn told(&self, sorted: &SortedRows, which: Which) -> Told {
+        let groups = sorted.row_groups().zip(&self.exact);
+        let sure = groups.map(|(mut rows, exact)| {
+            let all_pass = match which {
+                Which::Possible => rows.all(|(_, verdict)| verdict != Verdict::Undecided),
+                Which::Exactly(verdict) => verdict == Verdict::All,
+            };
+            *exact && all_pass
+        });
+        let sure = sure.collect();
+        // Rows that are read beside those that may pass can be of any source.
+        let shared = self.exact.iter().all(|exact| *exact).then(|| sorted.shared().iter().copied());
+        let shared = shared.and_then(|shared| shared.reduce(Shared::and));
+        let [source, level] = shared.map(|shared| sorted.names(shared)).unwrap_or_default();
+        Told { sure, source: source.map(str::to_owned), level: level.map(str::to_owned) }
     }
 
     /// Whether there is nothing to read.

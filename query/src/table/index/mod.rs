@@ -41,7 +41,7 @@ use super::template::{RowFilter, SortedRows};
 use super::top::Frontier;
 
 use access::Access;
-pub(super) use access::Which;
+pub(super) use access::{Told, Which};
 pub(crate) use explain::ShowIndexes;
 pub(super) use explain::{Report, TokenIndexExec};
 pub(super) use pieces::PieceCache;
@@ -65,11 +65,12 @@ pub(super) struct Narrowed {
     pub(super) meta: Arc<SegmentMeta>,
     /// `None` reads them all.
     pub(super) access: Option<ParquetAccessPlan>,
+    pub(super) told: Told,
 }
 
 impl From<Arc<SegmentMeta>> for Narrowed {
     fn from(meta: Arc<SegmentMeta>) -> Self {
-        Self { meta, access: None }
+        Self { meta, access: None, told: Told::default() }
     }
 }
 
@@ -165,7 +166,12 @@ impl Indexes<'_> {
             match outcome {
                 Outcome::Behind => {}
                 Outcome::Found(found) if found.access.is_empty() => {}
-                Outcome::Found(found) => kept.push(Narrowed { meta, access: found.access.plan }),
+                Outcome::Found(found) => {
+                    let sorted = found.sorted.as_ref();
+                    let told = sorted.map(|sorted| found.access.told(sorted, Which::Possible));
+                    let told = told.unwrap_or_default();
+                    kept.push(Narrowed { meta, access: found.access.plan, told });
+                }
                 Outcome::Unindexed | Outcome::Failed => kept.push(Narrowed::from(meta)),
             }
         }
@@ -396,9 +402,12 @@ impl Found {
     fn split(self, meta: &Arc<SegmentMeta>) -> Option<Split> {
         let sorted = self.sorted?;
         let narrowed = |verdict| {
-            let access = Access::new(&self.tail.parquet, &self.kept, Some(&sorted), Which::Exactly(verdict))?;
-            let rows = Narrowed { meta: Arc::clone(meta), access: access.plan.clone() };
-            Some((!access.is_empty()).then_some(rows))
+            let which = Which::Exactly(verdict);
+            let access = Access::new(&self.tail.parquet, &self.kept, Some(&sorted), which)?;
+            let told = access.told(&sorted, which);
+            let is_empty = access.is_empty();
+            let rows = Narrowed { meta: Arc::clone(meta), access: access.plan, told };
+            Some((!is_empty).then_some(rows))
         };
         let (sure, undecided) = (narrowed(Verdict::All)?, narrowed(Verdict::Undecided)?);
         Some(Split { meta: Arc::clone(meta), sorted, sure, undecided, tail: self.origin })

@@ -11,32 +11,24 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
-use datafusion::catalog::Session;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::utils::split_conjunction_owned;
-use datafusion::logical_expr::{ColumnarValue, Expr, Operator};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr, TryCastExpr,
 };
 use datafusion::physical_expr::{
     PhysicalExpr, ScalarFunctionExpr, conjunction, conjunction_opt, split_conjunction,
 };
-use ironbark_storage::{LogSchema, column};
+use ironbark_storage::column;
 
 use crate::{search, tags};
 
-/// The hints for a scan that these filters, in bare column names, are checked above of.
-pub(in crate::table) fn conditions(
-    filters: &[Expr],
-    state: &dyn Session,
-) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-    let names = DFSchema::try_from(LogSchema::stored().as_ref().clone())?;
+/// The hints for a scan that these conditions are checked above of.
+pub(in crate::table) fn hints(conditions: &[Arc<dyn PhysicalExpr>]) -> Result<Option<Arc<dyn PhysicalExpr>>> {
     let mut found: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
-    for filter in filters.iter().cloned().flat_map(split_conjunction_owned) {
-        if !filter.is_volatile()
-            && let Some(condition) = TagCondition::of(state.create_physical_expr(filter, &names)?)?
-        {
+    for condition in conditions {
+        if let Some(condition) = TagCondition::of(Arc::clone(condition))? {
             found.push(Arc::new(condition));
         }
     }

@@ -19,5 +19,5 @@ mod push;
 mod tests;
 
 pub(super) use assemble::AllTags;
-pub(super) use condition::{TagCondition, conditions, hints_last};
+pub(super) use condition::{TagCondition, hints, hints_last};
 pub(crate) use push::PushTags;

@@ -84,6 +84,8 @@ pub(in crate::table) struct Judge {
     minute: bool,
     source: bool,
     level: bool,
+    /// Whether the filter asks for the time.
+    filters_time: bool,
 }
 
 impl Judge {
@@ -106,8 +108,9 @@ impl Judge {
         let places = COLUMNS.iter().map(|name| stored.index_of(name)).collect::<Result<Vec<_>, _>>()?;
         let columns = Arc::new(stored.project(&places)?);
         let schema = DFSchema::try_from(columns.as_ref().clone())?;
+        let filters_time = filtered(column::TIMESTAMP);
         let predicate = filter.map(|filter| state.create_physical_expr(filter, &schema)).transpose()?;
-        Ok(Self { predicate, steps: steps.clone(), columns, minute, source, level })
+        Ok(Self { predicate, steps: steps.clone(), columns, minute, source, level, filters_time })
     }
 
     /// By the counts of the manifest, which know nothing of time within the segment; an answer for each segment.
@@ -161,6 +164,16 @@ impl Judge {
             return self.by_pairs(time, rows, Some(counts.by_source()?));
         }
         Some(counts.by_minute()?.map(|count| of_minute(time, &count)).collect())
+    }
+
+    /// Whether the filter asks for the time.
+    pub(in crate::table) fn asks_of_time(&self) -> bool {
+        self.filters_time
+    }
+
+    /// Whether the filter asks for source or level.
+    pub(in crate::table) fn asks_of_names(&self) -> bool {
+        self.source || self.level
     }
 
     /// Whether counts by minute and level can answer at all: they know nothing of sources.

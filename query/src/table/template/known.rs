@@ -7,16 +7,20 @@
 //!
 //! What nobody needs is not asked: templates are tried when the first run of theirs is looked at.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ironbark_storage::{RANGE_ROWS, RangeSet, Run, Template, Templates, Term, TimeRange};
 
 use super::answers::Answers;
 use super::condition::Node;
-use super::rows::{RowFilter, SortedRows, name};
+use super::rows::{RowFilter, Shared, SortedRows, name};
 use super::words::Word;
 use crate::table::tally::{Cell, Judge, Verdict};
 use crate::table::top::Frontier;
+
+/// A source and a level, as places in the names of the segment.
+type Pair = (u32, u32);
 
 /// What is known of one segment.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(in crate::table) struct Known<'a> {
     row_groups: Vec<RowGroup>,
     /// What is said of each template; `None` before one of its runs asks.
     told: Vec<Option<Told>>,
+    /// What each condition on source and level said of those that were met.
+    pairs: Vec<HashMap<Pair, Verdict>>,
     /// For each text condition, of each template the ranges in which its slots may hold the words; `None` where nothing is
     /// known of them. Empty before the index was asked.
     slots: Vec<Vec<Option<RangeSet>>>,
@@ -72,7 +78,8 @@ impl<'a> Known<'a> {
         };
         let row_groups = templates.row_groups.iter().zip(times).map(row_group).collect();
         let told = templates.templates.iter().map(|_| None).collect();
-        Self { filter, templates, row_groups, told, slots: Vec::new() }
+        let pairs = vec![HashMap::new(); filter.others.len()];
+        Self { filter, templates, row_groups, told, pairs, slots: Vec::new() }
     }
 
     /// Sorts the rows of the segment. The frontier learns of rows that surely pass; rows behind it count as such that do
@@ -86,14 +93,15 @@ impl<'a> Known<'a> {
             order.sort_by_key(first);
         }
         let mut sorted = vec![Vec::new(); self.row_groups.len()];
+        let mut shared = vec![Shared::default(); self.row_groups.len()];
         for place in order {
             let (Some(group), Some(runs)) = (self.row_groups.get(place), templates.row_groups.get(place))
             else {
                 continue;
             };
             let (time, rows) = (group.time, group.rows);
-            let rows = if frontier.is_some_and(|frontier| frontier.is_ahead_of(time)) {
-                vec![(rows, Verdict::Nothing)]
+            let (rows, common) = if frontier.is_some_and(|frontier| frontier.is_ahead_of(time)) {
+                (vec![(rows, Verdict::Nothing)], Shared::default())
             } else {
                 self.sort_group(place, runs)
             };
@@ -102,21 +110,23 @@ impl<'a> Known<'a> {
             {
                 frontier.add(time, sure(&rows));
             }
-            if let Some(sorted) = sorted.get_mut(place) {
-                *sorted = rows;
+            if let Some((sorted, shared)) = sorted.get_mut(place).zip(shared.get_mut(place)) {
+                (*sorted, *shared) = (rows, common);
             }
         }
-        SortedRows { templates, row_groups: sorted }
+        SortedRows { templates, row_groups: sorted, shared }
     }
 
-    /// The rows of a row group: how many in a row, and what the filter makes of them.
-    fn sort_group(&mut self, place: usize, runs: &[Run]) -> Vec<(u32, Verdict)> {
-        let Some(RowGroup { time, first_range, .. }) = self.row_groups.get(place) else { return Vec::new() };
-        let (cells, first_range) = (cells(&self.templates, runs, *time), *first_range);
-        let of_cells = |judge: &Judge| judge.verdicts(&cells).into_iter().map(Answers::of_filter).collect();
-        let others: Vec<Vec<Answers>> = self.filter.others.iter().map(of_cells).collect();
+    /// The rows of a row group: how many in a row, and what the filter makes of them. And what those share that may pass.
+    fn sort_group(&mut self, place: usize, runs: &[Run]) -> (Vec<(u32, Verdict)>, Shared) {
+        let Some(RowGroup { time, first_range, .. }) = self.row_groups.get(place) else {
+            return <_>::default();
+        };
+        let (time, first_range) = (*time, *first_range);
+        let others = self.of_cells(runs, time);
         let mut sorted = Sorted { first_range, ..Sorted::default() };
         for (place, runs) in runs.chunk_by(of_one_cell).enumerate() {
+            sorted.of_cell = runs.first().map(Shared::of).unwrap_or_default();
             let cell = Some((others.as_slice(), place));
             // Often source and level decide for all templates, or templates for all of them.
             let of_cell = self.answers(&self.filter.root, Rows { cell, ..Rows::default() }).verdict();
@@ -127,7 +137,35 @@ impl<'a> Known<'a> {
                 }
             }
         }
-        sorted.rows
+        (sorted.rows, sorted.shared)
+    }
+
+    /// What each condition on source, level and time says of the cells of a row group.
+    fn of_cells(&mut self, runs: &[Run], time: TimeRange) -> Vec<Vec<Answers>> {
+        let templates = &self.templates;
+        let of_judge = |(judge, known): (&Judge, &mut HashMap<Pair, Verdict>)| {
+            if judge.asks_of_time() && !judge.asks_of_names() {
+                // All cells of a row group lie at its time.
+                let one = Cell { time, source: None, level: None, rows: 0 };
+                let verdict = judge.verdicts(&[one]).pop().unwrap_or(Verdict::Undecided);
+                return runs.chunk_by(of_one_cell).map(|_| Answers::of_filter(verdict)).collect();
+            }
+            if judge.asks_of_time() {
+                let verdicts = judge.verdicts(&cells(templates, runs.chunk_by(of_one_cell), time));
+                return verdicts.into_iter().map(Answers::of_filter).collect();
+            }
+            let new = || {
+                runs.chunk_by(of_one_cell)
+                    .filter(|runs| !pair(runs).is_some_and(|pair| known.contains_key(&pair)))
+            };
+            let verdicts = judge.verdicts(&cells(templates, new(), time));
+            let new: Vec<Pair> = new().filter_map(pair).collect();
+            known.extend(new.into_iter().zip(verdicts));
+            let of_runs = |runs: &[Run]| pair(runs).and_then(|pair| known.get(&pair).copied());
+            let of_runs = |runs| Answers::of_filter(of_runs(runs).unwrap_or(Verdict::Undecided));
+            runs.chunk_by(of_one_cell).map(of_runs).collect()
+        };
+        self.filter.others.iter().zip(&mut self.pairs).map(of_judge).collect()
     }
 
     fn sort_run(&mut self, run: &Run, cell: Option<(&[Vec<Answers>], usize)>, sorted: &mut Sorted) {
@@ -232,14 +270,23 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The cells of a row group: its runs are sorted by source and level.
-fn cells<'a>(templates: &'a Templates, runs: &[Run], time: TimeRange) -> Vec<Cell<'a>> {
+/// The cells of a row group, each from its runs: these are sorted by source and level.
+fn cells<'a, 'b>(
+    templates: &'a Templates,
+    runs: impl Iterator<Item = &'b [Run]>,
+    time: TimeRange,
+) -> Vec<Cell<'a>> {
     let cell = |runs: &[Run]| {
         let run = runs.first()?;
         let (source, level) = (name(&templates.sources, run.source), name(&templates.levels, run.level));
         Some(Cell { time, source, level, rows: runs.iter().map(|run| u64::from(run.rows)).sum() })
     };
-    runs.chunk_by(of_one_cell).filter_map(cell).collect()
+    runs.filter_map(cell).collect()
+}
+
+/// Those of the runs of a cell.
+fn pair(runs: &[Run]) -> Option<Pair> {
+    runs.first().map(|run| (run.source, run.level))
 }
 
 fn of_one_cell(one: &Run, next: &Run) -> bool {
@@ -257,10 +304,17 @@ struct Sorted {
     rows: Vec<(u32, Verdict)>,
     all: u32,
     first_range: u32,
+    /// Of those that may pass.
+    shared: Shared,
+    /// Of the cell that the next rows are of.
+    of_cell: Shared,
 }
 
 impl Sorted {
     fn push(&mut self, rows: u32, verdict: Verdict) {
+        if verdict != Verdict::Nothing {
+            self.shared = self.shared.and(self.of_cell);
+        }
         self.all = self.all.saturating_add(rows);
         match self.rows.last_mut() {
             Some((last, same)) if *same == verdict => *last = last.saturating_add(rows),

@@ -25,4 +25,4 @@ mod words;
 mod tests;
 
 pub(super) use condition::Condition;
-pub(super) use rows::{RowFilter, SortedRows};
+pub(super) use rows::{RowFilter, Shared, SortedRows};

@@ -7,7 +7,7 @@ use arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
 use datafusion::logical_expr::Expr;
-use ironbark_storage::{Templates, Term, TimeRange};
+use ironbark_storage::{Run, Templates, Term, TimeRange};
 
 use super::automaton::Automaton;
 use super::condition::{Condition, Node};
@@ -39,6 +39,47 @@ pub(in crate::table) struct SortedRows {
     pub(super) templates: Arc<Templates>,
     /// For each row group, how many rows in a row and what the filter makes of them.
     pub(super) row_groups: Vec<Vec<(u32, Verdict)>>,
+    /// For each row group, what the rows share that may pass.
+    pub(super) shared: Vec<Shared>,
+}
+
+/// Source and level of some rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::table) struct Shared {
+    source: Same,
+    level: Same,
+}
+
+/// What some rows have in a column, as a place in the names of the segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Same {
+    /// There are no rows.
+    #[default]
+    NoRows,
+    One(u32),
+    Several,
+}
+
+impl Same {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::NoRows, same) | (same, Self::NoRows) => same,
+            (one, other) if one == other => one,
+            _ => Self::Several,
+        }
+    }
+}
+
+impl Shared {
+    /// Of the rows of a run.
+    pub(super) fn of(run: &Run) -> Self {
+        Self { source: Same::One(run.source), level: Same::One(run.level) }
+    }
+
+    /// Of these rows and those.
+    pub(in crate::table) fn and(self, other: Self) -> Self {
+        Self { source: self.source.and(other.source), level: self.level.and(other.level) }
+    }
 }
 
 impl SortedRows {
@@ -51,6 +92,20 @@ impl SortedRows {
     pub(in crate::table) fn count(&self, wanted: Verdict) -> u64 {
         let rows = self.row_groups().flatten().filter(|(_, verdict)| *verdict == wanted);
         rows.map(|(rows, _)| u64::from(rows)).sum()
+    }
+
+    /// What the rows share that may pass, of each row group.
+    pub(in crate::table) fn shared(&self) -> &[Shared] {
+        &self.shared
+    }
+
+    /// The source and the level of rows that share one; NULL is none.
+    pub(in crate::table) fn names(&self, shared: Shared) -> [Option<&str>; 2] {
+        let of = |same, names| match same {
+            Same::One(place) => name(names, place),
+            Same::NoRows | Same::Several => None,
+        };
+        [of(shared.source, &self.templates.sources), of(shared.level, &self.templates.levels)]
     }
 
     /// The rows that the filter surely lets through, by source and level. They lie at this time.
