@@ -24,14 +24,14 @@ use datafusion::physical_expr::expressions::lit;
 use datafusion::physical_expr::{PhysicalExpr, conjunction_opt, split_conjunction};
 use ironbark_storage::{LogSchema, column};
 use parquet::arrow::parquet_to_arrow_schema;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use super::index::{Narrowed, Told};
 
 /// The entry that marks a file.
 const MARK: &str = "ironbark.sure";
-/// A segment with fewer rows that surely pass is not opened twice for them.
-const SPLIT_ROWS_MIN: usize = 8_192;
+/// A segment with fewer rows that surely pass is not opened twice for them. In tests all are, as they have few rows.
+const SPLIT_ROWS_MIN: usize = if cfg!(test) { 1 } else { 8_192 };
 
 /// Of each row group of a file, whether all rows that are read pass.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub(super) fn split(segment: &Narrowed, parquet: &ParquetMetaData) -> Vec<(Optio
     for (place, (access, is_sure)) in all.inner().iter().zip(&segment.told.sure).enumerate() {
         let of_group = match access {
             RowGroupAccess::Skip => continue,
-            RowGroupAccess::Scan => groups.get(place).map_or(0, |group| group.num_rows()),
+            RowGroupAccess::Scan => groups.get(place).map_or(0, RowGroupMetaData::num_rows),
             RowGroupAccess::Selection(selection) => i64::try_from(selection.row_count()).unwrap_or(0),
         };
         if *is_sure {

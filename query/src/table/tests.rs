@@ -4,6 +4,7 @@ mod damage;
 pub(super) mod equal;
 mod latest;
 mod substrings;
+mod sure;
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;

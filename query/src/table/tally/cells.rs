@@ -16,6 +16,7 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
 use ironbark_storage::{
     BufferedRows, LogSchema, Minute, MinuteLevelCount, MinuteLevelCounts, SegmentMeta, SourceLevelCount,
     TimeRange, column,
@@ -84,8 +85,6 @@ pub(in crate::table) struct Judge {
     minute: bool,
     source: bool,
     level: bool,
-    /// Whether the filter asks for the time.
-    filters_time: bool,
 }
 
 impl Judge {
@@ -108,9 +107,8 @@ impl Judge {
         let places = COLUMNS.iter().map(|name| stored.index_of(name)).collect::<Result<Vec<_>, _>>()?;
         let columns = Arc::new(stored.project(&places)?);
         let schema = DFSchema::try_from(columns.as_ref().clone())?;
-        let filters_time = filtered(column::TIMESTAMP);
         let predicate = filter.map(|filter| state.create_physical_expr(filter, &schema)).transpose()?;
-        Ok(Self { predicate, steps: steps.clone(), columns, minute, source, level, filters_time })
+        Ok(Self { predicate, steps: steps.clone(), columns, minute, source, level })
     }
 
     /// By the counts of the manifest, which know nothing of time within the segment; an answer for each segment.
@@ -168,7 +166,9 @@ impl Judge {
 
     /// Whether the filter asks for the time.
     pub(in crate::table) fn asks_of_time(&self) -> bool {
-        self.filters_time
+        let mentions_time =
+            |predicate| collect_columns(predicate).iter().any(|column| column.name() == column::TIMESTAMP);
+        self.predicate.as_ref().is_some_and(mentions_time)
     }
 
     /// Whether the filter asks for source or level.

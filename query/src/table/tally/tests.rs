@@ -116,7 +116,7 @@ async fn a_filter_that_cuts_a_minute_reads_this_minute() {
     same(&fixture, &sql).await;
     insta::assert_snapshot!(reads(&fixture, &sql).await, @r#"
     StatisticsExec: counted: 0 rows of 0 segments in 0 cells, 0 segments in part; read: 120 rows of 2 segments, 0 batches
-    DataSourceExec: file_groups={2 groups: [[…02.parquet], […01.parquet]]}, projection=[level, 1 as _weight], file_type=parquet, predicate=timestamp@0 > 1795392325000000000 AND timestamp@0 < 1795392720000000000 AND source@2 = db
+    DataSourceExec: file_groups={2 groups: [[…02.parquet, …01.parquet], […01.parquet]]}, projection=[level, 1 as _weight], file_type=parquet, predicate=timestamp@0 > 1795392325000000000 AND timestamp@0 < 1795392720000000000 AND source@2 = db
     "#);
 }
 

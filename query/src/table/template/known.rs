@@ -7,7 +7,6 @@
 //!
 //! What nobody needs is not asked: templates are tried when the first run of theirs is looked at.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use ironbark_storage::{RANGE_ROWS, RangeSet, Run, Template, Templates, Term, TimeRange};
@@ -22,6 +21,24 @@ use crate::table::top::Frontier;
 /// A source and a level, as places in the names of the segment.
 type Pair = (u32, u32);
 
+/// What a condition on source and level says of pairs; sorted.
+#[derive(Clone, Debug, Default)]
+struct Pairs(Vec<(Pair, Verdict)>);
+
+impl Pairs {
+    fn of(&self, runs: &[Run]) -> Option<Verdict> {
+        let pair = pair(runs)?;
+        let place = self.0.binary_search_by_key(&pair, |(known, _)| *known).ok()?;
+        self.0.get(place).map(|(_, verdict)| *verdict)
+    }
+
+    fn learn(&mut self, cells: &[&[Run]], verdicts: Vec<Verdict>) {
+        self.0.extend(cells.iter().filter_map(|runs| pair(runs)).zip(verdicts));
+        self.0.sort_by_key(|(pair, _)| *pair);
+        self.0.dedup_by_key(|(pair, _)| *pair);
+    }
+}
+
 /// What is known of one segment.
 #[derive(Debug)]
 pub(in crate::table) struct Known<'a> {
@@ -31,7 +48,7 @@ pub(in crate::table) struct Known<'a> {
     /// What is said of each template; `None` before one of its runs asks.
     told: Vec<Option<Told>>,
     /// What each condition on source and level said of those that were met.
-    pairs: Vec<HashMap<Pair, Verdict>>,
+    pairs: Vec<Pairs>,
     /// For each text condition, of each template the ranges in which its slots may hold the words; `None` where nothing is
     /// known of them. Empty before the index was asked.
     slots: Vec<Vec<Option<RangeSet>>>,
@@ -71,14 +88,14 @@ impl<'a> Known<'a> {
     pub(super) fn new(filter: &'a RowFilter, templates: Arc<Templates>, times: Vec<TimeRange>) -> Self {
         let mut first_range = 0u32;
         let row_group = |(runs, time): (&Vec<Run>, TimeRange)| {
-            let rows = runs.iter().fold(0u32, |sum, run| sum.saturating_add(run.rows));
+            let rows = rows_of(runs);
             let row_group = RowGroup { time, rows, first_range, is_counted: false };
             first_range = first_range.saturating_add(ranges_of(rows));
             row_group
         };
         let row_groups = templates.row_groups.iter().zip(times).map(row_group).collect();
         let told = templates.templates.iter().map(|_| None).collect();
-        let pairs = vec![HashMap::new(); filter.others.len()];
+        let pairs = vec![Pairs::default(); filter.others.len()];
         Self { filter, templates, row_groups, told, pairs, slots: Vec::new() }
     }
 
@@ -119,53 +136,72 @@ impl<'a> Known<'a> {
 
     /// The rows of a row group: how many in a row, and what the filter makes of them. And what those share that may pass.
     fn sort_group(&mut self, place: usize, runs: &[Run]) -> (Vec<(u32, Verdict)>, Shared) {
-        let Some(RowGroup { time, first_range, .. }) = self.row_groups.get(place) else {
+        let Some(RowGroup { time, first_range, rows, .. }) = self.row_groups.get(place) else {
             return <_>::default();
         };
-        let (time, first_range) = (*time, *first_range);
-        let others = self.of_cells(runs, time);
+        let (time, first_range, rows) = (*time, *first_range, *rows);
+        let by_time = self.by_time(time);
+        // Often the time decides, and runs are many.
+        let of_all: Vec<_> = by_time.iter().map(|known| vec![known.unwrap_or(Answers::ANY)]).collect();
+        let all = Rows { cell: Some((of_all.as_slice(), 0)), ..Rows::default() };
+        match self.answers(&self.filter.root, all).verdict() {
+            Verdict::Undecided => {}
+            Verdict::Nothing => return (vec![(rows, Verdict::Nothing)], Shared::default()),
+            Verdict::All => return (vec![(rows, Verdict::All)], Shared::UNKNOWN),
+        }
+        let cells: Vec<&[Run]> = runs.chunk_by(of_one_cell).collect();
+        let others = self.of_cells(&cells, by_time, time);
         let mut sorted = Sorted { first_range, ..Sorted::default() };
-        for (place, runs) in runs.chunk_by(of_one_cell).enumerate() {
+        for (place, runs) in cells.into_iter().enumerate() {
             sorted.of_cell = runs.first().map(Shared::of).unwrap_or_default();
             let cell = Some((others.as_slice(), place));
             // Often source and level decide for all templates, or templates for all of them.
             let of_cell = self.answers(&self.filter.root, Rows { cell, ..Rows::default() }).verdict();
-            for run in runs {
-                match of_cell {
-                    Verdict::Undecided => self.sort_run(run, cell, &mut sorted),
-                    decided => sorted.push(run.rows, decided),
-                }
+            match of_cell {
+                Verdict::Undecided => runs.iter().for_each(|run| self.sort_run(run, cell, &mut sorted)),
+                decided => sorted.push(rows_of(runs), decided),
             }
         }
         (sorted.rows, sorted.shared)
     }
 
+    /// What each condition on time alone says of all cells of a row group, as they lie at its time; `None` of the others.
+    fn by_time(&self, time: TimeRange) -> Vec<Option<Answers>> {
+        let cell = Cell { time, source: None, level: None, rows: 0 };
+        let of_judge = |judge: &Judge| {
+            let is_of_time = judge.asks_of_time() && !judge.asks_of_names();
+            is_of_time.then(|| judge.verdicts(&[cell]).pop().map(Answers::of_filter)).flatten()
+        };
+        self.filter.others.iter().map(of_judge).collect()
+    }
+
     /// What each condition on source, level and time says of the cells of a row group.
-    fn of_cells(&mut self, runs: &[Run], time: TimeRange) -> Vec<Vec<Answers>> {
+    fn of_cells(
+        &mut self,
+        cells: &[&[Run]],
+        by_time: Vec<Option<Answers>>,
+        time: TimeRange,
+    ) -> Vec<Vec<Answers>> {
         let templates = &self.templates;
-        let of_judge = |(judge, known): (&Judge, &mut HashMap<Pair, Verdict>)| {
-            if judge.asks_of_time() && !judge.asks_of_names() {
-                // All cells of a row group lie at its time.
-                let one = Cell { time, source: None, level: None, rows: 0 };
-                let verdict = judge.verdicts(&[one]).pop().unwrap_or(Verdict::Undecided);
-                return runs.chunk_by(of_one_cell).map(|_| Answers::of_filter(verdict)).collect();
+        let as_cells = |runs: &[&[Run]]| -> Vec<Cell<'_>> {
+            runs.iter().filter_map(|runs| cell(templates, runs, time)).collect()
+        };
+        let of_judge = |((judge, known), by_time): ((&Judge, &mut Pairs), Option<Answers>)| {
+            if let Some(answers) = by_time {
+                return vec![answers; cells.len()];
             }
             if judge.asks_of_time() {
-                let verdicts = judge.verdicts(&cells(templates, runs.chunk_by(of_one_cell), time));
-                return verdicts.into_iter().map(Answers::of_filter).collect();
+                return judge.verdicts(&as_cells(cells)).into_iter().map(Answers::of_filter).collect();
             }
-            let new = || {
-                runs.chunk_by(of_one_cell)
-                    .filter(|runs| !pair(runs).is_some_and(|pair| known.contains_key(&pair)))
-            };
-            let verdicts = judge.verdicts(&cells(templates, new(), time));
-            let new: Vec<Pair> = new().filter_map(pair).collect();
-            known.extend(new.into_iter().zip(verdicts));
-            let of_runs = |runs: &[Run]| pair(runs).and_then(|pair| known.get(&pair).copied());
-            let of_runs = |runs| Answers::of_filter(of_runs(runs).unwrap_or(Verdict::Undecided));
-            runs.chunk_by(of_one_cell).map(of_runs).collect()
+            let mut new: Vec<&[Run]> = cells.to_vec();
+            new.retain(|runs| known.of(runs).is_none());
+            if !new.is_empty() {
+                known.learn(&new, judge.verdicts(&as_cells(&new)));
+            }
+            let of_cell = |runs: &&[Run]| Answers::of_filter(known.of(runs).unwrap_or(Verdict::Undecided));
+            cells.iter().map(of_cell).collect()
         };
-        self.filter.others.iter().zip(&mut self.pairs).map(of_judge).collect()
+        self.filter.others.iter().zip(&mut self.pairs).zip(by_time).map(of_judge).collect()
     }
 
     fn sort_run(&mut self, run: &Run, cell: Option<(&[Vec<Answers>], usize)>, sorted: &mut Sorted) {
@@ -270,18 +306,15 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The cells of a row group, each from its runs: these are sorted by source and level.
-fn cells<'a, 'b>(
-    templates: &'a Templates,
-    runs: impl Iterator<Item = &'b [Run]>,
-    time: TimeRange,
-) -> Vec<Cell<'a>> {
-    let cell = |runs: &[Run]| {
-        let run = runs.first()?;
-        let (source, level) = (name(&templates.sources, run.source), name(&templates.levels, run.level));
-        Some(Cell { time, source, level, rows: runs.iter().map(|run| u64::from(run.rows)).sum() })
-    };
-    runs.filter_map(cell).collect()
+/// A cell of a row group from its runs: these are sorted by source and level.
+fn cell<'a>(templates: &'a Templates, runs: &[Run], time: TimeRange) -> Option<Cell<'a>> {
+    let run = runs.first()?;
+    let (source, level) = (name(&templates.sources, run.source), name(&templates.levels, run.level));
+    Some(Cell { time, source, level, rows: u64::from(rows_of(runs)) })
+}
+
+fn rows_of(runs: &[Run]) -> u32 {
+    runs.iter().fold(0, |sum, run| sum.saturating_add(run.rows))
 }
 
 /// Those of the runs of a cell.

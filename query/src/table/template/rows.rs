@@ -71,6 +71,9 @@ impl Same {
 }
 
 impl Shared {
+    /// Of rows that nobody looked at.
+    pub(super) const UNKNOWN: Self = Self { source: Same::Several, level: Same::Several };
+
     /// Of the rows of a run.
     pub(super) fn of(run: &Run) -> Self {
         Self { source: Same::One(run.source), level: Same::One(run.level) }
