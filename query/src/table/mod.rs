@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Pruning only narrows: filters are declared inexact, so that DataFusion checks every row again, inside of the
-//! Parquet scan where it can and above it where not.
+//! Parquet scan where it can and above it where not. Only what templates are sure of is not checked again (`sure.rs`).
 
 mod adapter;
 mod ahead;
