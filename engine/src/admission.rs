@@ -1,10 +1,14 @@
 //! Admission: whether an append may begin, decided before anything of it is stored.
 //!
 //! Memory is reserved for a batch when it is admitted, belongs to its buffers once it is durable, and is given back
-//! when its segments are committed. An append that fails gives it back at once.
+//! when its segments are committed. An append that fails gives it back at once. One that finds the memory full waits a
+//! moment for others to give some back: a flush under way usually does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::{Error, Result};
 
@@ -18,11 +22,15 @@ const BATCH_OVERHEAD_BYTES: u64 = 4096;
 pub(crate) struct Budget {
     used: AtomicU64,
     limit: u64,
+    wait: Duration,
+    /// Wakes those who wait for room.
+    freed: Notify,
 }
 
 impl Budget {
-    pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { used: AtomicU64::new(0), limit })
+    /// An empty memory of so many bytes, for whose room appends wait so long.
+    pub(crate) fn new(limit: u64, wait: Duration) -> Arc<Self> {
+        Arc::new(Self { used: AtomicU64::new(0), limit, wait, freed: Notify::new() })
     }
 
     /// Bytes in use.
@@ -35,33 +43,49 @@ impl Budget {
         self.limit
     }
 
-    /// Reserves memory for a batch, or refuses it. One batch is always admitted to an empty memory.
-    pub(crate) fn reserve(self: &Arc<Self>, batch_bytes: usize) -> Result<Reservation> {
-        let bytes = (batch_bytes as u64).saturating_add(BATCH_OVERHEAD_BYTES);
-        let admit = |used: u64| {
-            let total = used.saturating_add(bytes);
-            (used == 0 || total <= self.limit).then_some(total)
+    /// Reserves memory for a batch; refuses it if there is none for a while. One batch is always admitted to an empty
+    /// memory.
+    pub(crate) async fn reserve(self: &Arc<Self>, batch_bytes: usize) -> Result<Reservation> {
+        let bytes = with_overhead(batch_bytes);
+        let admit = |used: u64| self.fits(used, bytes).then(|| used.saturating_add(bytes));
+        let take = || self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, admit).is_ok();
+        self.soon(take).await?;
+        Ok(Reservation { budget: Arc::clone(self), bytes })
+    }
+
+    /// Waits and fails as [`Self::reserve`] would, and reserves nothing.
+    pub(crate) async fn room_for(&self, batch_bytes: usize) -> Result<()> {
+        let bytes = with_overhead(batch_bytes);
+        self.soon(|| self.fits(self.used(), bytes)).await
+    }
+
+    fn fits(&self, used: u64, bytes: u64) -> bool {
+        used == 0 || used.saturating_add(bytes) <= self.limit
+    }
+
+    /// Tries again whenever memory is given back, for a while.
+    async fn soon(&self, attempt: impl Fn() -> bool) -> Result<()> {
+        let tries = async {
+            loop {
+                // Before the look: what is given back behind it is not missed.
+                let freed = self.freed.notified();
+                if attempt() {
+                    return;
+                }
+                freed.await;
+            }
         };
-        match self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, admit) {
-            Ok(_) => Ok(Reservation { budget: Arc::clone(self), bytes }),
-            Err(used) => Err(self.full(used)),
+        if tokio::time::timeout(self.wait, tries).await.is_ok() {
+            return Ok(());
         }
-    }
-
-    fn full(&self, used: u64) -> Error {
         metrics::counter!("ironbark_append_refused_total", "reason" => "memory").increment(1);
-        Error::MemoryFull { used_bytes: used, limit_bytes: self.limit, retry_after_ms: MEMORY_RETRY_MS }
-    }
-
-    /// Fails as [`Self::reserve`] would, and reserves nothing.
-    pub(crate) fn has_room(&self, batch_bytes: usize) -> Result<()> {
-        let (used, bytes) = (self.used(), (batch_bytes as u64).saturating_add(BATCH_OVERHEAD_BYTES));
-        if used == 0 || used.saturating_add(bytes) <= self.limit { Ok(()) } else { Err(self.full(used)) }
+        let (used_bytes, limit_bytes) = (self.used(), self.limit);
+        Err(Error::MemoryFull { used_bytes, limit_bytes, retry_after_ms: MEMORY_RETRY_MS })
     }
 
     /// Takes memory beyond the limit: recovery must bring back all that was acknowledged.
     pub(crate) fn reserve_anyway(self: &Arc<Self>, batch_bytes: usize) -> Reservation {
-        let bytes = (batch_bytes as u64).saturating_add(BATCH_OVERHEAD_BYTES);
+        let bytes = with_overhead(batch_bytes);
         self.used.fetch_add(bytes, Ordering::AcqRel);
         Reservation { budget: Arc::clone(self), bytes }
     }
@@ -71,8 +95,14 @@ impl Budget {
         let _ = self
             .used
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| Some(used.saturating_sub(bytes)));
+        self.freed.notify_waiters();
         metrics::gauge!("ironbark_buffer_bytes").set(as_gauge(self.used()));
     }
+}
+
+/// What a batch of so many bytes takes.
+fn with_overhead(batch_bytes: usize) -> u64 {
+    (batch_bytes as u64).saturating_add(BATCH_OVERHEAD_BYTES)
 }
 
 /// Memory of one batch. Dropped, it is given back.
@@ -107,18 +137,28 @@ fn as_gauge(bytes: u64) -> f64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn memory_is_bounded_and_given_back() {
-        let budget = Budget::new(10_000);
-        let first = budget.reserve(50_000).expect("an empty memory admits one batch of any size");
-        assert!(matches!(budget.reserve(1), Err(Error::MemoryFull { .. })));
+    #[tokio::test]
+    async fn memory_is_bounded_and_given_back() {
+        let budget = Budget::new(10_000, Duration::ZERO);
+        let first = budget.reserve(50_000).await.expect("an empty memory admits one batch of any size");
+        assert!(matches!(budget.reserve(1).await, Err(Error::MemoryFull { .. })));
         drop(first);
         assert_eq!(budget.used(), 0);
-        let kept = budget.reserve(904).unwrap().keep();
+        let kept = budget.reserve(904).await.unwrap().keep();
         assert_eq!((kept, budget.used()), (5_000, 5_000));
-        assert!(budget.reserve(905).is_err() && budget.has_room(905).is_err());
-        assert_eq!((budget.has_room(904).is_ok(), budget.used()), (true, 5_000));
+        assert!(budget.reserve(905).await.is_err() && budget.room_for(905).await.is_err());
+        assert_eq!((budget.room_for(904).await.is_ok(), budget.used()), (true, 5_000));
         budget.release(kept);
-        assert!(budget.reserve(905).is_ok());
+        assert!(budget.reserve(905).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_gets_it_when_it_is_given_back() {
+        let budget = Budget::new(10_000, Duration::from_millis(100));
+        let first = budget.reserve(5_000).await.unwrap();
+        // Polled in this order first: the memory is given back when both wait.
+        let waiting = async { tokio::join!(budget.reserve(5_000), budget.reserve(5_000)) };
+        let ((second, third), ()) = tokio::join!(biased; waiting, async { drop(first) });
+        assert!(second.is_ok() != third.is_ok(), "there is room for one of them: {second:?}, {third:?}");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ironbark_storage::{Ambient, Store, claim_epoch};
 use parking_lot::Mutex;
@@ -92,7 +93,8 @@ impl EngineBuilder {
         for key in keys {
             once.restore(key, None);
         }
-        let intake = Arc::new(Intake::new(Budget::new(config.buffer_bytes_max), config.flush_bytes));
+        let budget = Budget::new(config.buffer_bytes_max, Duration::from_millis(config.append_wait_ms));
+        let intake = Arc::new(Intake::new(budget, config.flush_bytes));
         let tables = Arc::new(TableMap::new(store, ambient.clone(), TABLES_MAX));
         let options = wal_options(&dir, &config);
         let mut replay = Replay {

@@ -26,8 +26,11 @@ pub struct EngineConfig {
     /// Whether a commit is synced to the disk before it is acknowledged. Without it acknowledged rows are lost with
     /// the power: for measurements only.
     pub fsync: bool,
-    /// Memory for rows that are not yet in segments; beyond it appends are refused.
+    /// Memory for rows that are not yet in segments; beyond it appends wait, and are refused then.
     pub buffer_bytes_max: u64,
+    /// How long an append waits for room in that memory: as long as a flush takes, and shorter than clients wait for
+    /// their answers.
+    pub append_wait_ms: u64,
     /// A partition's buffer of this size is flushed.
     pub flush_bytes: u64,
     /// A partition's buffer of this age is flushed.
@@ -49,8 +52,9 @@ impl Default for EngineConfig {
             wal_queue_bytes: 64 * MIB,
             disk_reserve_bytes: 256 * MIB,
             fsync: true,
-            buffer_bytes_max: 256 * MIB,
-            flush_bytes: 64 * MIB,
+            buffer_bytes_max: 128 * MIB,
+            append_wait_ms: 2_000,
+            flush_bytes: 32 * MIB,
             flush_age_ms: 60_000,
             open_partitions_max: 512,
             idempotency_ms: 24 * 3_600_000,

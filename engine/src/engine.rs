@@ -159,7 +159,7 @@ impl Engine {
             return Ok(Appended::Fresh { rows: 0, first_row: None });
         }
         inner.check_days(&batch)?;
-        let memory = inner.intake.budget.reserve(batch.memory_bytes())?;
+        let memory = inner.intake.budget.reserve(batch.memory_bytes()).await?;
         let rows =
             u32::try_from(batch.num_rows()).map_err(|_| Error::BatchTooLarge { rows: batch.num_rows() })?;
         let (claimed, once) = claimed.unzip();
@@ -185,10 +185,10 @@ impl Engine {
         self.inner.once.recall(table, key, body_hash, self.inner.ambient.clock.now()).await
     }
 
-    /// Fails if the memory has no room for a batch of about so many bytes: lets a protocol refuse a body before it decodes
-    /// it. What is not refused here may be refused by the append.
-    pub fn has_room(&self, batch_bytes: usize) -> Result<()> {
-        self.inner.intake.budget.has_room(batch_bytes)
+    /// Waits a moment until the memory has room for a batch of about so many bytes, and fails if it stays full: lets a
+    /// protocol refuse a body before it decodes it. What is not refused here may be refused by the append.
+    pub async fn room_for(&self, batch_bytes: usize) -> Result<()> {
+        self.inner.intake.budget.room_for(batch_bytes).await
     }
 
     /// Commits all rows that are in memory now to segments. Fails with the first table's error after every table had

@@ -162,8 +162,7 @@ impl Inner {
         let _committing = table.commit.lock().await;
         let mut report = FlushReport::default();
         loop {
-            let frozen: Vec<Arc<FrozenBuffer>> =
-                table.state.lock().buffers.frozen().iter().take(BUFFERS_PER_COMMIT_MAX).cloned().collect();
+            let frozen = of_one_commit(table.state.lock().buffers.frozen(), self.config.flush_bytes);
             if frozen.is_empty() {
                 return Ok(report);
             }
@@ -318,6 +317,18 @@ impl Inner {
     }
 }
 
+/// The first of the frozen buffers, as many as one commit takes: the memory of its first buffer is free only when its last
+/// one is encoded, so none follows once there are this many bytes.
+fn of_one_commit(frozen: &[Arc<FrozenBuffer>], bytes_enough: u64) -> Vec<Arc<FrozenBuffer>> {
+    let mut bytes: u64 = 0;
+    let fits = |buffer: &&Arc<FrozenBuffer>| {
+        let fits = bytes <= bytes_enough;
+        bytes = bytes.saturating_add(buffer.bytes);
+        fits
+    };
+    frozen.iter().take(BUFFERS_PER_COMMIT_MAX).take_while(fits).cloned().collect()
+}
+
 fn is_flushed(manifest: &Manifest, buffer: &FrozenBuffer) -> bool {
     buffer.first_row().is_some_and(|row| manifest.is_flushed(buffer.view.day, row))
 }
@@ -337,4 +348,27 @@ fn flushed_ranges(frozen: &[Arc<FrozenBuffer>]) -> Vec<FlushedRange> {
         }
     }
     ranges.into_iter().map(|((day, _), range)| FlushedRange { day, range }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ironbark_storage::{BufferView, Day};
+
+    use super::*;
+
+    #[test]
+    fn a_commit_takes_few_large_buffers_or_many_small_ones() {
+        let day = Day::parse("2026-03-02").unwrap();
+        let taken = |sizes: &[u64]| {
+            let buffer = |bytes: &u64| {
+                let view = BufferView { day, rows: Vec::new(), time: day.range(), row_ids: Vec::new() };
+                Arc::new(FrozenBuffer { view, bytes: *bytes, first_lsn: Lsn::FIRST })
+            };
+            of_one_commit(&sizes.iter().map(buffer).collect::<Vec<_>>(), 64).len()
+        };
+        assert_eq!(taken(&[]), 0);
+        assert_eq!(taken(&[63, 64, 64, 64]), 2);
+        assert_eq!(taken(&[1_000, 1]), 1);
+        assert_eq!(taken(&[1; 80]), BUFFERS_PER_COMMIT_MAX);
+    }
 }

@@ -113,6 +113,7 @@ impl World {
             disk_reserve_bytes: 64 << 10,
             buffer_bytes_max: [64 << 10, 4 << 20][random.below(2) as usize],
             flush_bytes: [8 << 10, 1 << 20][random.below(2) as usize],
+            append_wait_ms: 0,
             flush_age_ms: [0, 3_600_000][random.below(2) as usize],
             open_partitions_max: [2, 512][random.below(2) as usize],
             // Runs take simulated weeks, and a key that is forgotten may be used anew.

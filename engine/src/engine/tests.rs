@@ -35,6 +35,7 @@ fn config() -> EngineConfig {
         wal_file_bytes: 64 * 1024,
         disk_reserve_bytes: 0,
         flush_age_ms: 3_600_000,
+        append_wait_ms: 0,
         ..EngineConfig::default()
     }
 }

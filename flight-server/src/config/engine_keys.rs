@@ -9,10 +9,17 @@ const MIB: u64 = 1 << 20;
 pub(super) const KEYS: &[Key] = &[
     Key::text(
         "engine.buffer_max",
-        "Memory for rows that are not yet in segments; beyond it appends are refused until there is room.",
+        "Memory for rows that are not yet in segments; beyond it appends wait for room.",
         "512MiB",
         |config, text| key::bytes(text, 16 * MIB).map(|bytes| config.engine.buffer_bytes_max = bytes),
         |config| quantity::show_bytes(config.engine.buffer_bytes_max),
+    ),
+    Key::text(
+        "engine.append_wait",
+        "How long an append waits for room in that memory before it is refused.",
+        "5s",
+        |config, text| key::milliseconds(text, 0).map(|ms| config.engine.append_wait_ms = ms),
+        |config| key::show_ms(config.engine.append_wait_ms),
     ),
     Key::text(
         "engine.flush_size",

@@ -70,7 +70,7 @@ pub(super) async fn ingest(
         return Ok(respond(answer));
     }
     // Rows take about what their records take: one that will be sent again is not worth being decoded.
-    http.node.engine.has_room(body.len())?;
+    http.node.engine.room_for(body.len()).await?;
     let decoded = decode(&http, framing, target.source, body).await?;
     let shown = decoded.rejected.len() as u64;
     let answer = Answer {
