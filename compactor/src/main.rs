@@ -8,6 +8,17 @@ use ironbark_compactor::{Compactor, CompactorConfig, Report};
 use ironbark_storage::{Ambient, Store, StoreUrl};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// As of the server: it gives the memory of merges back to the system soon (ADR 054).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The allocator's settings, as of the server.
+#[expect(unsafe_code, reason = "the allocator finds its settings by the name of this symbol")]
+// SAFETY: the allocator takes it as a pointer to text that ends with a zero, and only it has a symbol of this name.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &[u8; 69] =
+    b"background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0,thp:never\0";
+
 /// Merges small segments and deletes what nothing needs any more. Safe to kill, and to run next to others.
 #[derive(Debug, Parser)]
 #[command(name = "ironbark-compactor", version)]
@@ -124,6 +135,12 @@ fn print(report: &Report) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_allocator_has_found_its_settings() {
+        let found = tikv_jemalloc_ctl::opt::background_thread::read().unwrap();
+        assert!(found, "the settings are not read: was the symbol renamed?");
+    }
 
     #[test]
     fn spans_of_time_have_a_unit() {
