@@ -16,8 +16,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[expect(unsafe_code, reason = "the allocator finds its settings by the name of this symbol")]
 // SAFETY: the allocator takes it as a pointer to text that ends with a zero, and only it has a symbol of this name.
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static ALLOCATOR_SETTINGS: &[u8; 69] =
-    b"background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0,thp:never\0";
+pub static ALLOCATOR_SETTINGS: &[u8; 96] =
+    b"background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0,oversize_threshold:4194304,thp:never\0";
 
 /// Merges small segments and deletes what nothing needs any more. Safe to kill, and to run next to others.
 #[derive(Debug, Parser)]
