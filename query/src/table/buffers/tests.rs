@@ -38,24 +38,41 @@ async fn told(fixture: &Fixture, sql: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// How many batches a search for one word looks at, and the rest of what is told of them.
+async fn looked_at(fixture: &Fixture, needle: i64) -> (usize, String) {
+    let told = told(fixture, &format!("SELECT message FROM logs WHERE search('needle{needle}')")).await;
+    let (_, batches) = told.split_once("batches=").unwrap();
+    let (batches, rest) = batches.split_once('/').unwrap();
+    (batches.parse().unwrap(), rest.to_owned())
+}
+
+/// Words of a batch are told apart by bits whose places differ from process to process: one in 200 that is not there
+/// seems to be, so no single search says how many batches are looked at.
 #[tokio::test]
 async fn words_are_made_by_the_queries_that_ask_and_leave_batches_out() {
     let fixture = fixture(6);
-    let sql = "SELECT message FROM logs WHERE search('needle20000')";
     // One query makes words of four batches.
-    insta::assert_snapshot!(told(&fixture, sql).await, @"DataSourceExec: buffers: partitions=2, batches=3/6, rows=24576/49152, words: message:needle20000 3/6, unindexed=2");
-    insta::assert_snapshot!(told(&fixture, sql).await, @"DataSourceExec: buffers: partitions=1, batches=1/6, rows=8192/49152, words: message:needle20000 1/6");
-    insta::assert_snapshot!(fixture.text(sql).await, @r#"
-    +--------------------+
-    | message            |
-    +--------------------+
-    | needle needle20000 |
-    +--------------------+
-    "#);
+    let (first, told) = looked_at(&fixture, 20_000).await;
+    assert!(first >= 3 && told.ends_with(", unindexed=2"), "{first} of {told}");
+    let (mut sum, needles) = (0, (17_000..=24_000).step_by(1_000));
+    for needle in needles.clone() {
+        let (batches, told) = looked_at(&fixture, needle).await;
+        assert!(batches >= 1 && !told.contains("unindexed"), "{batches} of {told}");
+        sum += batches;
+    }
+    assert!(sum < 14, "{sum} batches were looked at for 8 needles in 6 batches");
+    let rows = async |needle: i64| {
+        let sql = format!("SELECT message FROM logs WHERE search('needle{needle}')");
+        fixture.query(&sql).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>()
+    };
+    for needle in needles {
+        assert_eq!(rows(needle).await, 1);
+    }
     // Rows that came a moment ago are found as well, though their words are not known.
     fixture.buffer(&[Row::new(90_000, "web", "INFO", "a second needle20000")]);
-    assert_eq!(fixture.query(sql).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
-    insta::assert_snapshot!(told(&fixture, sql).await, @"DataSourceExec: buffers: partitions=2, batches=2/7, rows=8193/49153, words: message:needle20000 2/7, unindexed=1");
+    let (batches, told) = looked_at(&fixture, 20_000).await;
+    assert!(batches >= 2 && told.starts_with("7, ") && told.ends_with(", unindexed=1"), "{batches} of {told}");
+    assert_eq!(rows(20_000).await, 2);
 }
 
 #[tokio::test]
