@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Memory: 8 bytes for each row of the inputs (24 while they are planned), the rows of one slice ([`SLICE_BYTES_MAX`]),
-//! the compressed row groups being read, and the encoded segment.
+//! the compressed row groups being read, and the encoded segment in its pieces.
 
 use std::sync::Arc;
 
@@ -58,12 +58,14 @@ impl<'a> MergeJob<'a> {
         if expected != found || expected.rows != rows {
             return Err(Error::RowsDiffer { partition: self.spec.partition.to_string(), expected, found });
         }
+        // A put can take long, and needs neither.
+        drop((plan, inputs));
         put_segment(self.objects.as_ref(), &self.spec.partition.table, &segment).await?;
         Ok(segment)
     }
 
     async fn plan(&self, inputs: &[SegmentReader]) -> Result<MergePlan> {
-        let mut builder = MergePlanBuilder::default();
+        let mut builder = MergePlanBuilder::with_room(usize::try_from(self.spec.rows()).unwrap_or(0));
         let mut row_bytes_max = 1;
         for (number, input) in inputs.iter().enumerate() {
             for row_group in 0..input.row_groups() {

@@ -40,7 +40,7 @@ struct Group {
 }
 
 /// Collects the inputs' rows; see [`MergePlanBuilder::finish`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct MergePlanBuilder {
     groups: Vec<Group>,
     origins: Vec<Origin>,
@@ -49,6 +49,16 @@ pub(crate) struct MergePlanBuilder {
 }
 
 impl MergePlanBuilder {
+    /// With room for so many rows: a list that grows is there twice while it does.
+    pub(crate) fn with_room(rows: usize) -> Self {
+        Self {
+            groups: Vec::new(),
+            origins: Vec::with_capacity(rows),
+            fingerprint: RowFingerprint::default(),
+            digits: TimeDigits::default(),
+        }
+    }
+
     /// Begins a row group of an input; the rows added next are its, in order.
     pub(crate) fn begin(&mut self, input: usize, row_group: usize) {
         self.groups.push(Group { input, number: row_group, rows: 0 });
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn rows_are_cut_by_time_and_picked_where_they_lie() {
-        let mut builder = MergePlanBuilder::default();
+        let mut builder = MergePlanBuilder::with_room(0);
         builder.begin(0, 0);
         builder.add(&[5, 1, 3], &Int64Array::from(vec![50, 10, 30]));
         builder.begin(1, 4);
@@ -209,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_row_in_two_inputs_is_refused() {
-        let mut builder = MergePlanBuilder::default();
+        let mut builder = MergePlanBuilder::with_room(0);
         builder.begin(0, 0);
         builder.add(&[5, 6], &Int64Array::from(vec![50, 60]));
         builder.begin(1, 0);
