@@ -124,7 +124,7 @@ fn probe(criterion: &mut Criterion) {
     let piece = |piece: Piece| -> Bytes {
         let place = index.place(piece);
         let place = usize::try_from(place.start).unwrap()..usize::try_from(place.end).unwrap();
-        encoded.bytes.slice(place)
+        encoded.bytes.range(place).unwrap()
     };
     let mut group = criterion.benchmark_group("probe");
     for (name, kind, text) in [

@@ -54,10 +54,11 @@ pub use segment::{
     ByteSet, EncodedSegment, FileColumns, FileTimes, Hits, INDEX_FORMAT_VERSION, IndexMeta, MINUTE_NS,
     Minute, MinuteLevelCount, MinuteLevelCounts, PROMOTE_ROWS_MIN, PROMOTED_TAGS_MAX, PUT_WHOLE_BYTES_MAX,
     Part, Piece, PromotedTags, RANGE_ROWS, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS, RangeSet, RowFingerprint,
-    Run, SEGMENT_FORMAT_VERSION, SegmentColumns, SegmentId, SegmentMeta, SegmentOptions, SegmentReader,
-    SegmentTail, SegmentWriter, Slot, SourceLevelCount, Stretch, TIMESTAMP_NS, Template, Templates, Term,
-    TermKind, TimeDigits, TokenIndex, assemble_tags, assemble_times, check_tail, encode_segment, grams,
-    is_odd_number, put_segment, read_segment, read_tail, row_group_sizes, stretches, tail_range,
+    Run, SEGMENT_FORMAT_VERSION, SegmentBytes, SegmentColumns, SegmentId, SegmentMeta, SegmentOptions,
+    SegmentReader, SegmentTail, SegmentWriter, Slot, SourceLevelCount, Stretch, TIMESTAMP_NS, Template,
+    Templates, Term, TermKind, TimeDigits, TokenIndex, assemble_tags, assemble_times, check_tail,
+    encode_segment, grams, is_odd_number, put_segment, read_segment, read_tail, row_group_sizes, stretches,
+    tail_range,
 };
 pub use snapshot::{BufferView, Snapshot, Tables};
 pub use store::{Store, StoreUrl};

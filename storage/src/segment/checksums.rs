@@ -34,8 +34,9 @@ fn leaves(metadata: &ParquetMetaData) -> usize {
 }
 
 impl ChunkChecksums {
-    pub(super) fn push(&mut self, chunk: &[u8]) {
-        self.0.push(crc32c::crc32c(chunk));
+    /// Adds that of a chunk, which lies in slices one behind the other.
+    pub(super) fn push<'b>(&mut self, chunk: impl Iterator<Item = &'b [u8]>) {
+        self.0.push(chunk.fold(0, crc32c::crc32c_append));
     }
 
     /// The entry for the footer.

@@ -3,15 +3,15 @@
 use object_store::path::Path;
 use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload,
-    WriteMultipart,
 };
+use tokio::task::JoinSet;
 
-use super::EncodedSegment;
+use super::pieces::PIECE_BYTES;
+use super::{EncodedSegment, SegmentBytes};
 use crate::{Error, Partition, Result, TableRef, key};
 
-/// A segment up to this size is put by one request; a larger one in pieces of [`PIECE_BYTES`].
-pub const PUT_WHOLE_BYTES_MAX: usize = 16 << 20;
-const PIECE_BYTES: usize = 8 << 20;
+/// A segment up to this size is put by one request; a larger one by a request for each of its pieces.
+pub const PUT_WHOLE_BYTES_MAX: usize = 2 * PIECE_BYTES;
 /// Pieces under way at once.
 const PIECES_AT_ONCE_MAX: usize = 4;
 
@@ -22,9 +22,10 @@ pub async fn put_segment(store: &dyn ObjectStore, table: &TableRef, segment: &En
     let key = key::segment(&partition, segment.meta.id);
     let failed = |source| Error::Store { key: key.to_string(), source };
     if segment.bytes.len() > PUT_WHOLE_BYTES_MAX {
-        return put_pieces(store, &key, segment).await.map_err(failed);
+        let upload = store.put_multipart_opts(&key, PutMultipartOptions::default()).await.map_err(failed)?;
+        return put_pieces(upload, &segment.bytes).await.map_err(failed);
     }
-    let payload = PutPayload::from_bytes(segment.bytes.clone());
+    let payload: PutPayload = segment.bytes.pieces().iter().cloned().collect();
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     match store.put_opts(&key, payload, options).await {
         Ok(_) => Ok(()),
@@ -42,22 +43,36 @@ async fn check_present(store: &dyn ObjectStore, key: &Path, segment: &EncodedSeg
     Err(Error::Corrupt { object: key.to_string(), offset: found.size, reason })
 }
 
-async fn put_pieces(
-    store: &dyn ObjectStore,
-    key: &Path,
-    segment: &EncodedSegment,
+/// Uploads each piece as it is, without copying it, and completes the upload; or drops what came of it, whatever failed.
+pub(super) async fn put_pieces(
+    mut upload: Box<dyn MultipartUpload>,
+    bytes: &SegmentBytes,
 ) -> object_store::Result<()> {
-    let upload: Box<dyn MultipartUpload> =
-        store.put_multipart_opts(key, PutMultipartOptions::default()).await?;
-    let mut pieces = WriteMultipart::new_with_chunk_size(upload, PIECE_BYTES);
-    let mut rest = segment.bytes.clone();
-    while !rest.is_empty() {
-        if let Err(error) = pieces.wait_for_capacity(PIECES_AT_ONCE_MAX).await {
-            // The store drops pieces of an unfinished upload; the first error is the one to report.
-            let _ = pieces.abort().await;
-            return Err(error);
-        }
-        pieces.put(rest.split_to(rest.len().min(PIECE_BYTES)));
+    let mut under_way = JoinSet::new();
+    let put = put_under_way(upload.as_mut(), bytes, &mut under_way).await;
+    if put.is_err() {
+        // A piece that came after the upload is dropped would stay. The first error is the one to report.
+        under_way.shutdown().await;
+        let _ = upload.abort().await;
     }
-    pieces.finish().await.map(|_| ())
+    put
+}
+
+async fn put_under_way(
+    upload: &mut dyn MultipartUpload,
+    bytes: &SegmentBytes,
+    under_way: &mut JoinSet<object_store::Result<()>>,
+) -> object_store::Result<()> {
+    for piece in bytes.pieces() {
+        if under_way.len() >= PIECES_AT_ONCE_MAX
+            && let Some(done) = under_way.join_next().await
+        {
+            done??;
+        }
+        under_way.spawn(upload.put_part(PutPayload::from_bytes(piece.clone())));
+    }
+    while let Some(done) = under_way.join_next().await {
+        done??;
+    }
+    upload.complete().await.map(|_| ())
 }

@@ -1,5 +1,6 @@
 //! Segments: every row comes back once, in the promised order, and damage is noticed.
 
+mod pieces;
 mod times;
 
 use std::sync::Arc;
@@ -189,9 +190,10 @@ fn damage_is_noticed_wherever_it_is() {
     let index = usize::try_from(segment.meta.index.unwrap().offset).unwrap();
     let tail = usize::try_from(segment.meta.bytes - segment.meta.tail_bytes).unwrap();
     assert!(index < tail);
+    let whole = segment.bytes.to_vec();
     // The first four bytes are Parquet's magic number, which nobody reads.
-    for at in (4..index).chain(tail..segment.bytes.len()) {
-        let mut bytes = segment.bytes.to_vec();
+    for at in (4..index).chain(tail..whole.len()) {
+        let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         store.put(&key, PutPayload::from(bytes)).now_or_never().unwrap().unwrap();
         let error = read(Arc::clone(&store), &segment.meta).unwrap_err();

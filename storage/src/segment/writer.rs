@@ -1,10 +1,9 @@
-//! Writes a segment: rows in any order become sorted row groups, then the footer, all in memory.
+//! Writes a segment: rows in any order become sorted row groups, then the footer, all in memory, in pieces.
 //!
 //! Everything here is sync and touches no store; see [`super::put_segment`].
 
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
-use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -17,11 +16,14 @@ use super::format::{SEGMENT_FORMAT_VERSION, writer_properties};
 use super::index::IndexBuilder;
 use super::layout::{ROW_GROUP_ROWS, row_group_sizes};
 use super::minutes::Minutes;
+use super::pieces::SegmentBytesWriter;
 use super::runs::in_runs;
 use super::slices::{Columns, Entry, cut, entries};
 use super::tail::{check_tail, row_group_time, tail_start};
 use super::template::{Templates, TemplatesBuilder};
-use super::{FileColumns, IndexMeta, PromotedTags, RowFingerprint, SegmentId, SegmentMeta, TimeDigits};
+use super::{
+    FileColumns, IndexMeta, PromotedTags, RowFingerprint, SegmentBytes, SegmentId, SegmentMeta, TimeDigits,
+};
 use crate::{Error, Partition, Result, RowId, TimeRange, Timestamp, column, key};
 
 /// Rows that are copied at once into their order: a whole row group is never held twice.
@@ -54,7 +56,7 @@ pub struct EncodedSegment {
     /// Its entry in the manifest.
     pub meta: SegmentMeta,
     /// The object.
-    pub bytes: Bytes,
+    pub bytes: SegmentBytes,
 }
 
 impl EncodedSegment {
@@ -98,7 +100,7 @@ pub struct SegmentWriter {
     options: SegmentOptions,
     columns: FileColumns,
     created_at: Timestamp,
-    parquet: ArrowWriter<Vec<u8>>,
+    parquet: ArrowWriter<SegmentBytesWriter>,
     rows: u64,
     time: Option<TimeRange>,
     row_ids: Option<(i64, i64)>,
@@ -120,10 +122,23 @@ impl SegmentWriter {
         digits: TimeDigits,
         created_at: Timestamp,
     ) -> Result<Self> {
+        let bytes = SegmentBytesWriter::default();
+        Self::writing_to(bytes, id, partition, options, promoted, digits, created_at)
+    }
+
+    pub(super) fn writing_to(
+        bytes: SegmentBytesWriter,
+        id: SegmentId,
+        partition: &Partition,
+        options: SegmentOptions,
+        promoted: PromotedTags,
+        digits: TimeDigits,
+        created_at: Timestamp,
+    ) -> Result<Self> {
         let columns = FileColumns { times: digits.into(), promoted };
         let properties = writer_properties(id, partition, options.compaction_level, &columns);
         let settings = ArrowWriterOptions::new().with_properties(properties);
-        let parquet = ArrowWriter::try_new_with_options(Vec::new(), columns.schema(), settings)
+        let parquet = ArrowWriter::try_new_with_options(bytes, columns.schema(), settings)
             .map_err(|source| Error::Parquet { object: id.to_string(), source })?;
         Ok(Self {
             id,
@@ -195,7 +210,8 @@ impl SegmentWriter {
         let index = write_index(&mut self.parquet, self.index, &self.templates.finish())?;
         let (bytes, metadata) = close(self.parquet).map_err(|source| Error::Parquet { object, source })?;
         let page_index = tail_start(&metadata, bytes.len());
-        let tail = bytes.slice(index.as_ref().map_or(page_index, |index| index.tail_start.min(page_index))..);
+        let start = index.as_ref().map_or(page_index, |index| index.tail_start.min(page_index));
+        let tail = bytes.range(start..bytes.len()).unwrap_or_default();
         let meta = SegmentMeta {
             id: self.id,
             day: self.partition.day,
@@ -269,13 +285,13 @@ impl SegmentWriter {
     /// Checksums of the column chunks of the row group just written.
     fn add_checksums(&mut self) -> Result<()> {
         let path = self.id.to_string();
-        // Brings what the writer still buffers into the vector.
+        // Brings what the writer still buffers into the pieces.
         self.parquet.sync().map_err(|source| Error::Io { path, source })?;
         let written = self.parquet.inner();
         let ranges = self.parquet.flushed_row_groups().last().and_then(chunk_ranges).unwrap_or_default();
         for range in ranges {
             let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-            match bounds.and_then(|(start, end)| written.get(start..end)) {
+            match bounds.and_then(|(start, end)| written.slices(start..end)) {
                 Some(chunk) => self.checksums.push(chunk),
                 None => return Err(invalid("*", "a column chunk lies outside of the encoded bytes")),
             }
@@ -297,23 +313,26 @@ struct WrittenIndex {
 
 /// Puts the index behind the last row group.
 fn write_index(
-    parquet: &mut ArrowWriter<Vec<u8>>,
+    parquet: &mut ArrowWriter<SegmentBytesWriter>,
     index: IndexBuilder,
     templates: &Templates,
 ) -> Result<Option<WrittenIndex>> {
     let Some(index) = index.finish(templates)? else { return Ok(None) };
     let failed = |source| Error::Io { path: "the token index".to_owned(), source };
-    parquet.sync().map_err(failed)?;
-    let start = parquet.inner().len();
-    parquet.write_all(&index.bytes).map_err(failed)?;
+    let start = parquet.bytes_written();
+    for piece in &index.pieces {
+        parquet.write_all(piece).map_err(failed)?;
+    }
     let meta = index.meta(u64::try_from(start).unwrap_or(u64::MAX));
     Ok(Some(WrittenIndex { meta, tail_start: start + index.tail_start }))
 }
 
-fn close(mut parquet: ArrowWriter<Vec<u8>>) -> Result<(Bytes, ParquetMetaData), ParquetError> {
+fn close(
+    mut parquet: ArrowWriter<SegmentBytesWriter>,
+) -> Result<(SegmentBytes, ParquetMetaData), ParquetError> {
     let metadata = parquet.finish()?;
-    // `finish` has flushed everything into the vector.
-    Ok((Bytes::from(std::mem::take(parquet.inner_mut())), metadata))
+    // `finish` has flushed everything into the pieces.
+    Ok((std::mem::take(parquet.inner_mut()).finish(), metadata))
 }
 
 fn invalid(column: &str, reason: &str) -> Error {

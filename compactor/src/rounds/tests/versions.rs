@@ -12,7 +12,7 @@ use super::*;
 fn of_version_2(bytes: &'static [u8], meta: &str) -> EncodedSegment {
     let meta: SegmentMeta = serde_json::from_str(meta).unwrap();
     assert_eq!(meta.format_version, 2);
-    EncodedSegment { meta, bytes: Bytes::from_static(bytes) }
+    EncodedSegment { meta, bytes: Bytes::from_static(bytes).into() }
 }
 
 fn nanoseconds_of_version_2() -> EncodedSegment {

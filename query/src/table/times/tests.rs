@@ -15,7 +15,7 @@ fn of_version_2() -> [EncodedSegment; 2] {
     let segment = |bytes, meta| {
         let meta: SegmentMeta = serde_json::from_str(meta).unwrap();
         assert_eq!(meta.format_version, 2);
-        EncodedSegment { meta, bytes: Bytes::from_static(bytes) }
+        EncodedSegment { meta, bytes: Bytes::from_static(bytes).into() }
     };
     [
         segment(

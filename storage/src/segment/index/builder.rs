@@ -22,7 +22,7 @@ use arrow::array::{Array, AsArray, MapArray, RecordBatch, StringArray};
 use super::format::{Head, INDEX_FORMAT_VERSION, RANGE_ROWS, RANGES_MAX};
 use super::frequent;
 use super::grams::GramSet;
-use super::rare::{self, Entry};
+use super::rare::RareTerms;
 use super::repeated::{GatheredTerms, RepeatedTerms};
 use super::seen::{Seen, SeenTerms};
 use super::words::WordRows;
@@ -71,8 +71,8 @@ pub(crate) struct IndexBuilder {
     range_rows: u16,
     /// The hashes of terms of tags in the range at hand, as often as they came.
     range_tags: Vec<u64>,
-    /// Entries of the terms of tags, range by range.
-    tags: Vec<Entry>,
+    /// Those of each range before, each once.
+    tags: Vec<Box<[u64]>>,
     seen: SeenTerms,
     repeated: RepeatedTerms,
     ranges: u32,
@@ -92,7 +92,10 @@ pub(crate) struct IndexBuilder {
 /// An encoded index.
 #[derive(Debug)]
 pub(crate) struct EncodedIndex {
-    pub(crate) bytes: Vec<u8>,
+    /// One behind the other, as they were made: together they are too many to be copied.
+    pub(crate) pieces: Vec<Vec<u8>>,
+    /// How long they are together.
+    pub(crate) bytes: usize,
     /// Where its templates begin, and then its head: what belongs to the segment's tail.
     pub(crate) tail_start: usize,
 }
@@ -100,7 +103,7 @@ pub(crate) struct EncodedIndex {
 impl EncodedIndex {
     /// Its place in the manifest, if it begins at `offset` of the object.
     pub(crate) fn meta(&self, offset: u64) -> IndexMeta {
-        let bytes = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(self.bytes).unwrap_or(u64::MAX);
         IndexMeta { offset, bytes, version: INDEX_FORMAT_VERSION }
     }
 }
@@ -287,9 +290,7 @@ impl IndexBuilder {
         if !self.overfull {
             self.range_tags.sort_unstable();
             self.range_tags.dedup();
-            // There are no more than fit in.
-            let range = u16::try_from(self.ranges).unwrap_or(u16::MAX);
-            self.tags.extend(self.range_tags.iter().map(|hash| Entry { hash: *hash, range }));
+            self.tags.push(self.range_tags.as_slice().into());
             let terms = std::mem::take(&mut self.range);
             for (hash, term) in &terms {
                 self.end_term(*hash, term);
@@ -333,17 +334,15 @@ impl IndexBuilder {
             return Ok(None);
         }
         let repeated = std::mem::take(&mut self.repeated).gather();
-        let (entries, frequent) = (self.rare(&repeated), repeated.frequent());
+        let (rare, frequent) = (self.rare(&repeated), repeated.frequent());
         drop(repeated);
-        let Some((mut bytes, blocks)) = rare::encode(&entries, self.ranges) else { return Ok(None) };
+        let Some((mut pieces, blocks)) = rare.encode(self.ranges) else { return Ok(None) };
+        let entries_end: usize = pieces.iter().map(Vec::len).sum();
         let (terms, dictionary_bytes) = frequent::encode(frequent, self.ranges).map_err(|error| {
             Error::InvalidBatch { column: column::MESSAGE.to_owned(), reason: error.to_string() }
         })?;
-        let entries_end = bytes.len();
-        bytes.extend_from_slice(&terms);
-        let tail_start = bytes.len();
         let templates = templates.encode().unwrap_or_default();
-        bytes.extend_from_slice(&templates);
+        let tail_start = entries_end + terms.len();
         let lengths = [dictionary_bytes, terms.len(), templates.len(), entries_end].map(u32::try_from);
         let [Ok(dictionary_bytes), Ok(frequent_bytes), Ok(templates_bytes), Ok(_)] = lengths else {
             return Ok(None);
@@ -360,23 +359,33 @@ impl IndexBuilder {
             templates_checksum: crc32c::crc32c(&templates),
             blocks,
         };
-        bytes.extend_from_slice(&head.encode());
-        Ok(Some(EncodedIndex { bytes, tail_start }))
+        let head = head.encode();
+        let bytes = tail_start + templates.len() + head.len();
+        pieces.extend([terms, templates, head]);
+        Ok(Some(EncodedIndex { pieces, bytes, tail_start }))
     }
 
-    /// The entries of all terms that are not frequent. What was known of terms is gone afterwards.
-    fn rare(&mut self, repeated: &GatheredTerms) -> Vec<Entry> {
-        let mut entries = std::mem::take(&mut self.tags);
-        for (hash, seen) in std::mem::replace(&mut self.seen, SeenTerms::new()).into_iter() {
+    /// All terms that are not frequent. What was known of terms is gone afterwards.
+    fn rare(&mut self, repeated: &GatheredTerms) -> RareTerms {
+        let tags = std::mem::take(&mut self.tags);
+        let seen = std::mem::replace(&mut self.seen, SeenTerms::new());
+        let ranges_of = |number| repeated.rare(number).unwrap_or_default();
+        let entries_of = |seen| match seen {
+            Seen::Once { .. } => 1,
+            Seen::Repeated(number) => ranges_of(number).len(),
+        };
+        let of_tags: usize = tags.iter().map(|hashes| hashes.len()).sum();
+        let mut rare = RareTerms::new(of_tags + seen.iter().map(|(_, seen)| entries_of(seen)).sum::<usize>());
+        for (range, hashes) in (0..=u16::MAX).zip(tags) {
+            hashes.iter().for_each(|hash| rare.add(*hash, range));
+        }
+        for (hash, seen) in seen.into_iter() {
             match seen {
-                Seen::Once { range, .. } => entries.push(Entry { hash, range }),
-                Seen::Repeated(number) => {
-                    let ranges = repeated.rare(number).into_iter().flatten();
-                    entries.extend(ranges.map(|range| Entry { hash, range: *range }));
-                }
+                Seen::Once { range, .. } => rare.add(hash, range),
+                Seen::Repeated(number) => ranges_of(number).iter().for_each(|range| rare.add(hash, *range)),
             }
         }
-        entries
+        rare
     }
 }
 

@@ -15,51 +15,46 @@ const GAP_BITS: u32 = 5;
 /// Bits of the number of entries.
 const COUNT_BITS: u32 = 16;
 
-/// A term in a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) hash: u64,
-    /// [`super::format::RANGES_MAX`] fits in.
-    pub(super) range: u16,
+/// Entries in their blocks: to sort all of them at once takes three times as long, and with their whole hashes they are four times as large.
+#[derive(Debug)]
+pub(super) struct RareTerms {
+    /// Of each block and each entry: its fingerprint above its range.
+    keys: Vec<Vec<u32>>,
 }
 
-impl Entry {
-    /// Its place among the entries of its block: the fingerprint above the range.
-    fn key(self) -> u32 {
-        u32::from(fingerprint(self.hash)) << 16 | u32::from(self.range)
+impl RareTerms {
+    /// Blocks for so many entries.
+    pub(super) fn new(entries: usize) -> Self {
+        let total = u64::try_from(entries).unwrap_or(u64::MAX);
+        let blocks = usize::try_from(total.div_ceil(BLOCK_ENTRIES)).unwrap_or(usize::MAX);
+        let room = usize::try_from(BLOCK_ENTRIES + BLOCK_ENTRIES / 8).unwrap_or(0);
+        Self { keys: (0..blocks).map(|_| Vec::with_capacity(room)).collect() }
     }
-}
 
-/// Encodes all entries; `None` where a block has more than 65,535 of them. That takes dozens of tags' terms in thousands of ranges each
-/// whose hashes begin alike: hashes spread evenly, and other terms have at most 8 ranges.
-pub(super) fn encode(entries: &[Entry], ranges: u32) -> Option<(Vec<u8>, Vec<Block>)> {
-    let total = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-    let blocks = usize::try_from(total.div_ceil(BLOCK_ENTRIES)).unwrap_or(usize::MAX);
-    let (mut bytes, mut found) = (Vec::new(), Vec::with_capacity(blocks));
-    for keys in in_blocks(entries, blocks) {
-        let encoded = encode_block(&keys, ranges)?;
-        bytes.extend_from_slice(&encoded);
-        found.push(Block {
-            end: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            checksum: crc32c::crc32c(&encoded),
-        });
-    }
-    Some((bytes, found))
-}
-
-/// The keys of each block, sorted. Entries are dealt to their blocks first: to sort all of them at once takes three times as long.
-fn in_blocks(entries: &[Entry], blocks: usize) -> impl Iterator<Item = Vec<u32>> {
-    let room = usize::try_from(BLOCK_ENTRIES + BLOCK_ENTRIES / 8).unwrap_or(0);
-    let mut keys: Vec<Vec<u32>> = (0..blocks).map(|_| Vec::with_capacity(room)).collect();
-    for entry in entries {
-        if let Some(block) = keys.get_mut(block_of(entry.hash, blocks)) {
-            block.push(entry.key());
+    /// Adds a term in a range; [`super::format::RANGES_MAX`] fits in.
+    pub(super) fn add(&mut self, hash: u64, range: u16) {
+        let block = block_of(hash, self.keys.len());
+        if let Some(keys) = self.keys.get_mut(block) {
+            keys.push(u32::from(fingerprint(hash)) << 16 | u32::from(range));
         }
     }
-    keys.into_iter().map(|mut keys| {
-        keys.sort_unstable();
-        keys
-    })
+
+    /// The bytes of each block; `None` where a block has more than 65,535 entries. That takes dozens of tags' terms in thousands of ranges
+    /// each whose hashes begin alike: hashes spread evenly, and other terms have at most 8 ranges.
+    pub(super) fn encode(self, ranges: u32) -> Option<(Vec<Vec<u8>>, Vec<Block>)> {
+        let (mut pieces, mut blocks) =
+            (Vec::with_capacity(self.keys.len()), Vec::with_capacity(self.keys.len()));
+        let mut end = 0;
+        for mut keys in self.keys {
+            keys.sort_unstable();
+            let encoded = encode_block(&keys, ranges)?;
+            end += encoded.len();
+            let checksum = crc32c::crc32c(&encoded);
+            blocks.push(Block { end: u32::try_from(end).unwrap_or(u32::MAX), checksum });
+            pieces.push(encoded);
+        }
+        Some((pieces, blocks))
+    }
 }
 
 /// The keys are sorted. `None` if they are too many.

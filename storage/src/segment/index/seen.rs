@@ -72,6 +72,11 @@ impl SeenTerms {
     }
 
     /// All hashes, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Seen)> {
+        self.places.iter().filter_map(|(hash, seen)| Some((*hash, (*seen)?)))
+    }
+
+    /// All hashes, in order.
     pub(super) fn into_iter(self) -> impl Iterator<Item = (u64, Seen)> {
         self.places.into_iter().filter_map(|(hash, seen)| Some((hash, seen?)))
     }
@@ -124,6 +129,7 @@ mod tests {
                 let before = terms.add(hash, seen).map(|known| std::mem::replace(known, seen));
                 prop_assert_eq!(expected.insert(hash, seen), before);
             }
+            prop_assert!(terms.iter().eq(expected.iter().map(|(hash, seen)| (*hash, *seen))));
             prop_assert!(terms.into_iter().eq(expected));
         }
     }

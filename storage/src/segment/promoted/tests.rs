@@ -188,7 +188,7 @@ proptest! {
             given.push(batch);
         }
         let segment = encode(&slices, &merged);
-        prop_assert_eq!(&segment.bytes, &encode(&given, &merged).bytes);
+        prop_assert_eq!(segment.bytes.to_vec(), encode(&given, &merged).bytes.to_vec());
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         put_segment(store.as_ref(), &partition().table, &segment).now_or_never().unwrap().unwrap();
         let found: Vec<RecordBatch> =

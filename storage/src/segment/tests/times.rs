@@ -105,7 +105,7 @@ fn segments_of_version_2_are_read_as_before() {
     for (bytes, meta, rows) in [nanoseconds, microseconds] {
         let meta: SegmentMeta = serde_json::from_str(meta).unwrap();
         assert_eq!(meta.format_version, 2);
-        let segment = EncodedSegment { meta, bytes: bytes::Bytes::from_static(bytes) };
+        let segment = EncodedSegment { meta, bytes: bytes::Bytes::from_static(bytes).into() };
         assert_eq!(columns_of(&segment).times, FileTimes::Nanoseconds);
         let table = TableRef::logs(TenantId::default());
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
