@@ -9,6 +9,9 @@
 //!
 //!   with a filter              │ new │ mid │ old │ old │ old │ …              a row group is a file of its own:
 //!   (partitions take turns)      0     1     0     …                            whoever is free takes the newest one
+//!
+//!   of few rows                │ new │ mid │ old │                             the newest row group may well have all
+//!   (partition 0 alone)                                                         that is wanted, as without a filter
 //! ```
 //!
 //! A file with the time of one row group is ruled out by `TopK`'s bound unopened. Within a file DataFusion does not
@@ -21,7 +24,7 @@ use std::sync::Arc;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ScalarValue, Statistics};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
-use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource as _, ParquetSource,
 };
@@ -41,6 +44,9 @@ const ALONE_ROWS_MAX: usize = 8_192;
 /// Once there are so many files of row groups, the other segments, the last ones in the wanted order, stay whole: ruling
 /// a file out costs something like 0.1 ms, and whoever gets as far as these reads much anyway.
 const PIECES_MAX: usize = 32;
+/// Of so few row groups one partition reads the selected rows, one row group after the other, where the first may have
+/// all that are wanted: if it has not, this is how often the store is waited for.
+const ALONE_PIECES_MAX: usize = 4;
 
 /// What is wanted of a scan.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +72,9 @@ pub(super) fn deal(plan: &Arc<dyn ExecutionPlan>, wish: Wish) -> Option<Arc<dyn 
     }
     let filtered = wish.filtered || bounds < conditions.len();
     let groups = if filtered || wish.rows > ALONE_ROWS_MAX {
-        in_turn(pieces(whole(config), wish.newest), config.file_groups.len())
+        let pieces = pieces(whole(config), wish.newest);
+        let count = if first_may_suffice(&pieces, wish.rows) { 1 } else { config.file_groups.len() };
+        in_turn(pieces, count)
     } else {
         vec![FileGroup::new(in_order(whole(config), wish.newest))]
     };
@@ -102,6 +110,25 @@ fn pieces(files: Vec<PartitionedFile>, newest: bool) -> Vec<PartitionedFile> {
         }
     }
     in_order(pieces, newest)
+}
+
+/// Whether few rows are selected, and of the first row group as many as are wanted.
+fn first_may_suffice(pieces: &[PartitionedFile], wanted: usize) -> bool {
+    let rows: Option<Vec<usize>> = pieces.iter().take(ALONE_PIECES_MAX + 1).map(selected_rows).collect();
+    rows.is_some_and(|rows| {
+        let all = rows.iter().sum::<usize>();
+        rows.len() <= ALONE_PIECES_MAX && all <= ALONE_ROWS_MAX && rows.first() >= Some(&wanted)
+    })
+}
+
+/// How many rows an index has selected of a row group that is a file; `None` where it was not asked, or has left no few.
+fn selected_rows(piece: &PartitionedFile) -> Option<usize> {
+    let groups = piece.extension::<ParquetAccessPlan>()?.inner().iter();
+    let mut read = groups.filter(|group| group.should_scan());
+    match (read.next()?, read.next()) {
+        (RowGroupAccess::Selection(rows), None) => Some(rows.row_count()),
+        _ => None,
+    }
 }
 
 /// The row groups of a segment that are to be read, as files.

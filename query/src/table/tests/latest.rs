@@ -96,6 +96,24 @@ async fn a_bound_rules_out_row_groups_with_selected_pages() {
 }
 
 #[tokio::test]
+async fn few_selected_rows_are_read_one_row_group_after_the_other() {
+    let fixture = fixture().await;
+    // Templates know of the source, but not on which side of the hour its rows are.
+    let sql = |limit| {
+        let of_rare = "source = 'rare' AND timestamp < '2026-11-23T11:05:00Z'";
+        format!("SELECT message FROM logs WHERE {of_rare} ORDER BY timestamp DESC LIMIT {limit}")
+    };
+    let plan = split(&fixture, &sql(50)).await;
+    assert!(plan.contains("undecided=81 rows; kept segments=1/1, row_groups=2/3"), "{plan}");
+    assert!(plan.contains("file_groups={1 group: ["), "{plan}");
+    assert_eq!(counter(&plan, "pushdown_rows_matched"), 80, "rows of the newest row group alone\n{plan}");
+    // The newest row group has 81 of them: more are looked for by all partitions at once.
+    let plan = split(&fixture, &sql(100)).await;
+    assert!(plan.contains("file_groups={2 groups: ["), "{plan}");
+    assert_eq!(counter(&plan, "pushdown_rows_matched"), 244, "{plan}");
+}
+
+#[tokio::test]
 async fn other_orders_are_left_to_all_partitions() {
     let fixture = fixture().await;
     let plan = split(&fixture, "SELECT * FROM logs ORDER BY message LIMIT 1").await;
