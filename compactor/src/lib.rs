@@ -17,6 +17,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod allocator;
 mod config;
 mod error;
 mod garbage;
@@ -27,6 +28,7 @@ mod report;
 mod rounds;
 mod spec;
 
+pub use allocator::ALLOCATOR_SETTINGS;
 pub use config::CompactorConfig;
 pub use error::{Error, ErrorKind, Result};
 pub use policy::{Activity, Policy};

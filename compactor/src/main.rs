@@ -4,20 +4,19 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use ironbark_compactor::{Compactor, CompactorConfig, Report};
+use ironbark_compactor::{ALLOCATOR_SETTINGS, Compactor, CompactorConfig, Report};
 use ironbark_storage::{Ambient, Store, StoreUrl};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// As of the server: it gives the memory of merges back to the system soon (ADR 054).
+/// As of the server: it gives the memory of merges back to the system soon.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The allocator's settings, as of the server.
+/// Where the allocator looks for its settings.
 #[expect(unsafe_code, reason = "the allocator finds its settings by the name of this symbol")]
 // SAFETY: the allocator takes it as a pointer to text that ends with a zero, and only it has a symbol of this name.
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static ALLOCATOR_SETTINGS: &[u8; 96] =
-    b"background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0,oversize_threshold:4194304,thp:never\0";
+pub static SETTINGS: &[u8; 96] = ALLOCATOR_SETTINGS;
 
 /// Merges small segments and deletes what nothing needs any more. Safe to kill, and to run next to others.
 #[derive(Debug, Parser)]

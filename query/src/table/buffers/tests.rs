@@ -71,7 +71,10 @@ async fn words_are_made_by_the_queries_that_ask_and_leave_batches_out() {
     // Rows that came a moment ago are found as well, though their words are not known.
     fixture.buffer(&[Row::new(90_000, "web", "INFO", "a second needle20000")]);
     let (batches, told) = looked_at(&fixture, 20_000).await;
-    assert!(batches >= 2 && told.starts_with("7, ") && told.ends_with(", unindexed=1"), "{batches} of {told}");
+    assert!(
+        batches >= 2 && told.starts_with("7, ") && told.ends_with(", unindexed=1"),
+        "{batches} of {told}"
+    );
     assert_eq!(rows(20_000).await, 2);
 }
 
